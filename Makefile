@@ -1,0 +1,156 @@
+# `make lab` and `make test` need make, a Python 3.10 to 3.12 and nothing else (GNU make 3.81, as on macOS, is enough).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help lab test notebooks doctor format lock test-versions clean FORCE
+
+# ---- What can be set: make lab PADDLE=gpu CUDA=cu126
+
+# auto takes Paddle's GPU wheel where nvidia-smi works; cpu and gpu force one.
+PADDLE ?= auto
+# The GPU wheel's CUDA: cu118 or cu126.
+CUDA ?= cu118
+# The first of these that is a Python 3.10 to 3.12 with its venv module makes .venv.
+PYTHON ?= python3.12 python3.11 python3.10 python3
+LAB_FLAGS ?=
+# How many processes run the tests, and the threads of each: together no more than the cores.
+JOBS ?= 2
+THREADS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > $(JOBS) ? cores / $(JOBS) : 1)))
+# The notebooks that `make notebooks` runs.
+NB ?= $(wildcard notebooks/*.ipynb)
+VERSIONS ?= 2.6.2 3.2.2 3.3.1
+
+# ---- Set-up: .venv is always made whole, from the locks
+
+ifeq ($(PADDLE),auto)
+  # Paddle has no GPU wheels for other systems.
+  WHEEL := $(shell [ "$$(uname -sm)" = "Linux x86_64" ] && nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+else ifneq ($(filter $(PADDLE),cpu gpu),)
+  WHEEL := $(PADDLE)
+else
+  $(error PADDLE is '$(PADDLE)'; it must be auto, cpu or gpu)
+endif
+
+PY := .venv/bin/python
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+# This wheel comes by version, without a hash, together with the CUDA libraries that it names, and from Paddle's index only.
+GPU_WHEEL = paddlepaddle-gpu==$(shell sed -n 's/^paddlepaddle==//p' paddle-cpu.txt) \
+	-i https://www.paddlepaddle.org.cn/packages/stable/$(CUDA)/
+
+# The stamp is written last, so a set-up that was interrupted is done again. It holds the folder, because a .venv that was
+# moved is broken, and its name tells the wheel, because .venv can hold only one.
+STAMP := .venv/.ready-$(if $(filter gpu,$(WHEEL)),$(CUDA),cpu)
+READY := $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = '$(CURDIR)' ] && $(PY) -c '' 2>/dev/null && echo yes)
+
+# Sets $$python. Each candidate is run, since one that is on PATH need not work (pyenv's shims).
+define FIND_PYTHON
+python=; for candidate in $(PYTHON); do \
+	if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; \
+	then python=$$candidate; break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+	echo "No Python 3.10, 3.11 or 3.12 with its venv module found (tried: $(PYTHON))." >&2; \
+	echo "Install one (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python@3.12), name one" >&2; \
+	echo "(make lab PYTHON=/path/to/python3.12), or use conda (conda env create -f environment-cpu.yml)." >&2; \
+	exit 1; \
+fi
+endef
+
+$(STAMP): requirements.lock paddle-cpu.lock $(if $(READY),,FORCE)
+	@$(FIND_PYTHON); \
+	echo "Setting up .venv with $$("$$python" -V) and Paddle for the $(WHEEL); this takes a few minutes, once."; \
+	rm -rf .venv && "$$python" -m venv .venv
+	@$(PY) $(PIP_INSTALL) --require-hashes -r requirements.lock
+ifeq ($(WHEEL),gpu)
+	@$(PY) $(PIP_INSTALL) $(GPU_WHEEL)
+else
+	@$(PY) $(PIP_INSTALL) --require-hashes --no-deps -r paddle-cpu.lock
+endif
+	@# Built by the setuptools just installed: nothing is downloaded.
+	@$(PY) $(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@$(PY) -m pip check
+	@echo '$(CURDIR)' >$@
+
+FORCE:
+
+# ---- The two commands
+
+lab: $(STAMP) ## set up, then open JupyterLab on the first notebook (LAB_FLAGS=--no-browser on a server)
+	@# Jupyter refuses to start as root, which a container's user is, unless told.
+	$(PY) -m jupyterlab $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_FLAGS) notebooks/0_tour.ipynb
+
+# loadscope keeps the cells of a notebook in one process and in order.
+PYTEST = OMP_NUM_THREADS=$(THREADS) INADE_LITE_FAST=1 $(1) -m pytest tests $(wildcard notebooks/*.ipynb) \
+	--nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n $(JOBS) --dist loadscope
+
+test: $(STAMP) ## set up, then check the style and run the tests and, shortened, the notebooks
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(call PYTEST,$(PY))
+
+# ---- For those who change something
+
+# A widget shows nothing on a page, even where a picture stands beside it in the output; without the widget the picture
+# shows. What has only its repr left goes. The Python version would change with every machine.
+define STRIP_WIDGETS
+import sys, nbformat
+WIDGET = "application/vnd.jupyter.widget-view+json"
+for path in sys.argv[1:]:
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in list(cell.get("outputs", [])):
+            if output.get("data", {}).pop(WIDGET, None) and set(output.data) <= {"text/plain"}:
+                cell.outputs.remove(output)
+    nbformat.write(notebook, path)
+endef
+export STRIP_WIDGETS
+
+notebooks: $(STAMP) ## run the notebooks in full and store their outputs (one: NB=notebooks/0_tour.ipynb)
+	@for notebook in $(NB); do \
+		$(PY) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=-1 \
+			--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False "$$notebook" \
+		&& $(PY) -c "$$STRIP_WIDGETS" "$$notebook" || exit 1; \
+	done
+
+doctor: $(STAMP) ## tell what is installed, on what it runs, and what is wrong
+	@$(PY) -m inade_lite doctor
+
+format: $(STAMP) ## format the code and the notebooks' cells, sort the imports
+	$(PY) -m ruff check --select I --fix .
+	$(PY) -m ruff format .
+
+test-versions: $(VERSIONS:%=.venvs/paddle-%/.ready) ## run the tests with each Paddle of VERSIONS, in .venvs/
+	@failed=; for version in $(VERSIONS); do \
+		log=.venvs/paddle-$$version/tests.log; \
+		$(call PYTEST,.venvs/paddle-$$version/bin/python) >$$log 2>&1 || { failed=1; tail -n 60 $$log; }; \
+		echo "Paddle $$version: $$(tail -n 1 $$log)"; \
+	done; [ -z "$$failed" ]
+
+# Paddle 2.6 is built for numpy 1 (which contourpy 1.4 no longer takes). What differs from the lock is not hashed here: these are throw-away.
+.venvs/paddle-%/.ready: requirements.lock
+	@$(FIND_PYTHON); echo "Setting up .venvs/paddle-$*"; rm -rf $(@D) && "$$python" -m venv $(@D)
+	@$(@D)/bin/python $(PIP_INSTALL) --require-hashes -r requirements.lock
+	@$(@D)/bin/python $(PIP_INSTALL) paddlepaddle==$* $(if $(filter 2.%,$*),'numpy<2' 'contourpy<1.4')
+	@$(@D)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# One resolution for all systems and Pythons. Paddle's own needs are in requirements.lock, Paddle is not.
+UV_COMPILE = .venvs/lock/bin/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	--custom-compile-command 'make lock'
+
+lock: ## lock anew after a change of requirements.txt or paddle-cpu.txt (LOCK_FLAGS=--upgrade: the indirect ones too)
+	@[ -x .venvs/lock/bin/uv ] || { $(FIND_PYTHON); "$$python" -m venv .venvs/lock; .venvs/lock/bin/python $(PIP_INSTALL) uv; }
+	$(UV_COMPILE) $(LOCK_FLAGS) --no-emit-package paddlepaddle requirements.txt paddle-cpu.txt -o requirements.lock
+	$(UV_COMPILE) $(LOCK_FLAGS) --no-deps paddle-cpu.txt -o paddle-cpu.lock
+	@! grep -n '://' requirements.lock paddle-cpu.lock
+
+clean: ## remove .venv, .venvs, runs/ (your training runs) and the caches
+	rm -rf .venv .venvs runs build .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} + -o -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 22

@@ -1,0 +1,24 @@
+"""Instance-aware image synthesis in PaddlePaddle, to read and to run: INADE (Tan et al., CVPR 2021)."""
+
+from . import runtime
+
+runtime.set_up()  # before anything imports Paddle
+
+import os  # noqa: E402
+
+from . import figures, metrics, textbook  # noqa: E402
+from .checkpoint import load_pretrained, save_pretrained  # noqa: E402
+from .data import FolderDataset, batches, collate, write_folder  # noqa: E402
+from .discriminator import MultiscaleDiscriminator  # noqa: E402
+from .encoder import InstanceEncoder  # noqa: E402
+from .generator import Generator, sample  # noqa: E402
+from .layers import INADE, InstanceConv2D  # noqa: E402
+from .maps import Layout, compact_instances  # noqa: E402
+from .noise import NoiseParams, kl_divergence, remap_noise, sample_noise  # noqa: E402
+from .toy_town import ToyTown  # noqa: E402
+from .training import TrainConfig, Trainer  # noqa: E402
+
+__version__ = "0.1.0"
+
+# Notebooks shorten their training where this is set; the tests set it.
+FAST = os.environ.get("INADE_LITE_FAST") == "1"

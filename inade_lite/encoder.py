@@ -1,0 +1,74 @@
+"""The instance-aware encoder (paper, section 3.4; built in notebook 3): from a real image to each instance's noise.
+
+Instance-aware convolutions keep a neighbour's colours out of an instance's style; pooling over each instance's pixels
+leaves four vectors per instance: mean and log-variance of its scale noise and of its shift noise.
+"""
+
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+
+from .blocks import initialize
+from .layers import InstanceConv2D
+from .noise import NoiseParams
+
+
+class InstanceEncoder(nn.Layer):
+    """(image [N, 3, H, W], layout) -> NoiseParams, each [N, I, Z]. H and W are multiples of 16.
+
+    Down: 3 -> f -> 2f -> 4f -> 8f, stride 2; middle: 8f -> 4f; up with skips: 8f -> 2f, 4f -> f, 2f -> f; four heads f -> Z.
+    Every convolution but the heads is followed by instance norm and leaky ReLU.
+    """
+
+    def __init__(self, noise_dim, base_channels=64):
+        super().__init__()
+        f = base_channels
+        self.down = nn.LayerList(
+            [InstanceConv2D(a, b, 3, stride=2, padding=1) for a, b in [(3, f), (f, 2 * f), (2 * f, 4 * f), (4 * f, 8 * f)]]
+        )
+        self.middle = InstanceConv2D(8 * f, 4 * f, 3, padding=1)
+        self.up = nn.LayerList([InstanceConv2D(a, b, 3, padding=1) for a, b in [(8 * f, 2 * f), (4 * f, f), (2 * f, f)]])
+        self.heads = nn.LayerList([InstanceConv2D(f, noise_dim, 3, padding=1) for _ in NoiseParams._fields])
+        initialize(self)
+
+    def forward(self, image, layout):
+        h, w = image.shape[2:]
+        if h % 16 or w % 16:
+            raise ValueError(f"image {h}x{w}: the encoder halves four times, so both sides must be multiples of 16")
+        x, skips = image, []
+        for conv in self.down:
+            x = _activate(conv(x, layout))
+            skips.append(x)
+        x = _activate(self.middle(skips.pop(), layout))
+        for conv in self.up:
+            x = paddle.concat([_double(x), skips.pop()], axis=1)
+            x = _activate(conv(x, layout))
+        return NoiseParams(*instance_means(self.heads, _double(x), layout))
+
+
+def instance_means(convolutions, x, layout):
+    """The mean of every convolution's output over each instance's pixels, each [N, I, Z]; zeros for absent instances.
+
+    A 3x3 stride-1 convolution is linear in its taps, so the taps are averaged first and convolved afterwards: 9 C numbers
+    per instance instead of Z feature maps, exactly the same means. Pixel q serves instance i as tap t where the window's
+    centre q - t lies in i too.
+    """
+    n, c, h, w = x.shape
+    instances, mask = layout.instances((h, w)), layout.same_instance((h, w), 3, padding=1)
+    served = mask.flip(1).reshape([n, 1, 9, h, w])  # q and q - t share an instance: tap -t of the window centred at q
+    taps = (x.unsqueeze(2) * served).reshape([n, 9 * c, h, w])
+    taps = instances.pool(taps) / instances.pixels.clip(min=1)  # [N, P, C*9]
+    weight = paddle.concat([conv.weight.flatten(1) for conv in convolutions])  # [4Z, C*9]
+    means = paddle.matmul(taps, weight, transpose_y=True) + paddle.concat([conv.bias for conv in convolutions])
+    means = means * (instances.pixels > 0).astype(means.dtype)
+    table = paddle.zeros([n * layout.num_instances, means.shape[-1]])
+    table = paddle.scatter_nd_add(table, layout.present_instance.reshape([-1, 1]), means.flatten(0, 1))
+    return table.reshape([n, layout.num_instances, len(convolutions), -1]).unbind(2)
+
+
+def _activate(x):
+    return F.leaky_relu(F.instance_norm(x), 0.2)
+
+
+def _double(x):
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

@@ -1,0 +1,65 @@
+"""The layers in the form in which they are taught: one-hot maps, einsum, unfold. Tests hold the package's layers to it.
+
+Readable and slow: the one-hot maps have I x H x W entries, unfolding makes K*K copies of the features.
+"""
+
+import paddle
+import paddle.nn.functional as F
+
+from .maps import nearest_indices
+
+
+def resize_one_hot(maps, size):
+    """Nearest-neighbour resize of one-hot maps [N, K, H, W] to size (h, w), by PyTorch's rule."""
+    rows, columns = (paddle.to_tensor(nearest_indices(s, t)) for s, t in zip(maps.shape[2:], size, strict=True))
+    return maps.index_select(rows, axis=2).index_select(columns, axis=3)
+
+
+def instance_one_hot(layout):
+    """One-hot instance ids, float32 [N, I, H, W]."""
+    return F.one_hot(layout.instance, layout.num_instances).transpose([0, 3, 1, 2])
+
+
+def modulation(layer, layout, noise, size):
+    """Scale and shift of an INADE layer for every pixel, each [N, C, h, w] (paper, eq. 4; built in notebook 2)."""
+    semantics = resize_one_hot(layout.semantics(), size)
+    instances = resize_one_hot(instance_one_hot(layout), size)
+    n = layer.fc_noise(noise)  # [N, I, 2, C]
+    maps = []
+    for half in range(2):
+        w = paddle.einsum("lc,nlhw->nchw", layer.weight[:, :, half], semantics)
+        b = paddle.einsum("lc,nlhw->nchw", layer.bias[:, :, half], semantics)
+        maps.append(w * paddle.einsum("nic,nihw->nchw", n[:, :, half], instances) + b)
+    return maps
+
+
+def inade(layer, x, layout, noise):
+    """What INADE.forward computes without a sketch: [N, C, h, w] -> [N, C, h, w]."""
+    scale, shift = modulation(layer, layout, noise, x.shape[2:])
+    return layer.norm(x) * scale + shift
+
+
+def instance_mask(instance, kernel_size, stride=1, padding=0):
+    """1 where a tap has the id of the window's centre, 0 elsewhere: [N, 1, H, W] -> [N, K*K, windows] (notebook 3)."""
+    taps = F.unfold(instance.astype("float32"), kernel_size, stride, padding)
+    centre = taps[:, kernel_size**2 // 2].unsqueeze(1)
+    return 1 - paddle.clip((taps - centre).abs(), 0, 1)
+
+
+def instance_conv(layer, x, layout):
+    """What InstanceConv2D.forward computes: [N, C, H, W] -> [N, O, H', W'] (paper, section 3.4; built in notebook 3)."""
+    n, c, h, w = x.shape
+    k, s, p = layer.kernel_size, layer.stride, layer.padding
+    instance = resize_one_hot(layout.instance.unsqueeze(1), (h, w))
+    mask = instance_mask(instance, k, s, p).unsqueeze(1)  # [N, 1, K*K, windows]
+    taps = F.unfold(x, k, s, p).reshape([n, c, k * k, -1])  # [N, C*K*K, .] -> [N, C, K*K, .]
+    taps = (taps * mask).reshape([n, c * k * k, -1])
+    out = paddle.einsum("cm,nml->ncl", layer.weight.flatten(1), taps) + layer.bias.unsqueeze(-1)
+    return out.reshape([n, -1, (h + 2 * p - k) // s + 1, (w + 2 * p - k) // s + 1])
+
+
+def instance_mean(x, layout):
+    """Mean of x [N, Z, H, W] over each instance's pixels, [N, I, Z]; zeros for an absent instance (notebook 3)."""
+    instances = instance_one_hot(layout)
+    pixels = instances.sum([2, 3]).clip(min=1).unsqueeze(-1)  # [N, I, 1]
+    return paddle.einsum("nihw,nzhw->niz", instances, x) / pixels

@@ -1,0 +1,364 @@
+"""Training (paper, section 3.5; built in notebook 5): the generator with its encoder, then the discriminator.
+
+Part of every batch learns to rebuild its real pictures from the encoder's noise, the rest to please the discriminator
+from plain N(0, 1) noise: training sees what sampling will bring, and the look of an instance stays tied to its noise.
+"""
+
+import contextlib
+import csv
+import json
+import math
+import signal
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import paddle
+from PIL import Image
+from tqdm.auto import tqdm
+
+from . import losses
+from .blocks import initialize
+from .checkpoint import load_state, read_tensors, state_arrays, write_tensors
+from .data import batches, collate, to_uint8
+from .discriminator import MultiscaleDiscriminator
+from .encoder import InstanceEncoder
+from .generator import Generator
+from .maps import Layout
+from .noise import kl_divergence, remap_noise, sample_noise
+
+CHECKPOINT = "checkpoint.safetensors"
+LOSSES = "losses.csv"
+
+
+@dataclass
+class TrainConfig:
+    """All that a run depends on besides its data. The defaults suit 64x64 pictures and two CPU cores."""
+
+    # The networks
+    noise_dim: int = 16  # Z, the noise of one instance
+    latent_dim: int = 64  # the latent of the start map
+    base_channels: int = 16  # f of the generator
+    encoder_channels: int = 16  # f of the encoder
+    discriminator_channels: int = 24  # f of the discriminator
+    num_upsamplings: int = 4  # of the generator; 5 is the original's "normal"
+    norm: str = "instance"  # of the generator, or "batch"
+    init_gain: float = 1.0  # of the Xavier normal start; the original's 0.02 takes far more steps
+
+    # The losses
+    lambda_feature: float = 10.0  # feature matching
+    lambda_kl: float = 0.05  # half of it times the KL summed over batch, instances and dimensions
+    lambda_pixel: float = 0.0  # mean |fake - real| of the rebuilt pictures; at 64x64 it does what a perceptual loss does
+    lambda_perceptual: float = 0.0  # times Trainer's `perceptual(fake, real)`
+    plain_share: float = 0.5  # share of a batch with plain noise and the adversarial loss only; the original: 0
+
+    # The optimizers
+    batch_size: int = 8
+    learning_rate: float = 2e-4  # two time scales: half of it for generator and encoder, twice for the discriminator
+    beta1: float = 0.0
+    beta2: float = 0.9
+    ema_decay: float = 0.998  # of the averaged generator, which is the one that samples
+
+    # The run
+    seed: int = 0
+    log_every: int = 20  # steps from one row of the loss log to the next
+    preview_every: int = 250  # steps from one preview to the next
+    save_every: int = 500  # steps from one checkpoint to the next
+
+
+class Trainer:
+    """Trains a generator, its encoder and a discriminator on a data set.
+
+    dataset: anything with items, num_classes and class_names as in `inade_lite.data`; all items of one size.
+    preview: the items shown in previews, by default the first eight of the data set.
+    perceptual: (fake, real) -> scalar, with lambda_perceptual; both [N, 3, H, W] in [-1, 1].
+
+    `generator` learns, `ema` is its running average and samples. The same config, data and steps give the same weights.
+    """
+
+    def __init__(self, config, dataset, preview=None, perceptual=None):
+        self.config, self.dataset, self.perceptual = config, dataset, perceptual
+        self.steps_done, self.seconds, self.history = 0, 0.0, []
+        self.preview_items = [dataset[i] for i in range(min(8, len(dataset)))] if preview is None else preview
+        self.image_size = tuple(self.preview_items[0]["image"].shape[1:])
+
+        paddle.seed(config.seed)
+        self.generator = initialize(self._new_generator(), config.init_gain)
+        self.ema = self._new_generator()
+        self.ema.set_state_dict(self.generator.state_dict())
+        self.ema.eval()
+        self.encoder = initialize(InstanceEncoder(config.noise_dim, config.encoder_channels), config.init_gain)
+        in_channels = dataset.num_classes + 1 + 3  # labels, edges, image
+        self.discriminator = initialize(
+            MultiscaleDiscriminator(in_channels, config.discriminator_channels), config.init_gain
+        )
+        self.optimizer_g = self._adam(config.learning_rate / 2, self.generator, self.encoder)
+        self.optimizer_d = self._adam(config.learning_rate * 2, self.discriminator)
+
+    def _new_generator(self):
+        c = self.config
+        return Generator(
+            self.dataset.num_classes,
+            self.image_size,
+            c.noise_dim,
+            c.latent_dim,
+            c.base_channels,
+            c.num_upsamplings,
+            c.norm,
+        )
+
+    def _adam(self, rate, *networks):
+        parameters = [p for network in networks for p in network.parameters()]
+        return paddle.optimizer.Adam(rate, self.config.beta1, self.config.beta2, parameters=parameters)
+
+    # ---- One step
+
+    def step(self, batch):
+        """One update of generator and encoder, then one of the discriminator. Returns the loss terms, scalar Tensors."""
+        paddle.seed(self.config.seed * 1_000_003 + self.steps_done)  # a resumed run draws what an unbroken one draws
+        real = paddle.to_tensor(batch["image"])
+        layout = Layout(batch["label"], batch["instance"], self.dataset.num_classes)
+        scene = paddle.concat([layout.semantics(), layout.edges()], axis=1)
+        fake, terms = self._generator_step(layout, scene, real)
+        terms |= self._discriminator_step(scene, fake.detach(), real)
+        self._average()
+        self.steps_done += 1
+        return terms
+
+    def _generator_step(self, layout, scene, real):
+        c = self.config
+        known = round(len(real) * (1 - c.plain_share))  # the noise of these knows its picture
+        noise = sample_noise(layout, c.noise_dim)
+        terms = {}
+        if known:
+            params = self.encoder(real[:known], layout[:known])
+            noise = paddle.concat([remap_noise(noise[:known], params), noise[known:]])
+            terms["kl"] = 0.5 * c.lambda_kl * kl_divergence(params)
+        fake = self.generator(layout, noise)
+
+        with frozen(self.discriminator):
+            judged = self.discriminator(paddle.concat([scene, fake], axis=1))
+            terms["adversarial"] = losses.adversarial_loss(judged)
+            if known:
+                with paddle.no_grad():
+                    wanted = self.discriminator(paddle.concat([scene[:known], real[:known]], axis=1))
+                rebuilt = [[features[:known] for features in scale] for scale in judged]
+                terms["feature"] = c.lambda_feature * losses.feature_matching_loss(rebuilt, wanted)
+        if known and c.lambda_pixel:
+            terms["pixel"] = c.lambda_pixel * (fake[:known] - real[:known]).abs().mean()
+        if known and c.lambda_perceptual:
+            terms["perceptual"] = c.lambda_perceptual * self.perceptual(fake[:known], real[:known])
+
+        sum(terms.values()).backward()
+        self.optimizer_g.step()
+        self.optimizer_g.clear_grad()
+        return fake, terms
+
+    def _discriminator_step(self, scene, fake, real):
+        """The pictures that the generator has just made serve again: the original draws new ones, which costs a pass."""
+        both = paddle.concat([paddle.concat([scene, image], axis=1) for image in (fake, real)])
+        terms = {}
+        terms["fake"], terms["real"] = losses.discriminator_losses(*losses.split_batch(self.discriminator(both)))
+        sum(terms.values()).backward()
+        self.optimizer_d.step()
+        self.optimizer_d.clear_grad()
+        return terms
+
+    @paddle.no_grad()
+    def _average(self):
+        """ema <- decay * ema + (1 - decay) * generator, with a shorter memory during the first steps."""
+        decay = min(self.config.ema_decay, (1 + self.steps_done) / (10 + self.steps_done))
+        for average, value in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
+            average.lerp_(value, 1 - decay)
+        for average, value in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
+            average.set_value(value)
+
+    # ---- A run
+
+    def fit(self, steps, folder=None, on_preview=None, progress=True):
+        """Train for so many more steps.
+
+        folder: where to keep losses.csv, the previews and the checkpoint. on_preview(trainer) is called with every
+        preview. Ctrl-C finishes the step, saves the checkpoint (with a folder) and raises KeyboardInterrupt.
+        FloatingPointError where a loss is no longer finite; the last checkpoint is left as it was.
+        """
+        c, folder = self.config, folder and Path(folder)
+        source = batches(self.dataset, c.batch_size, c.seed, self.steps_done)
+        sums, start, last = {}, time.perf_counter() - self.seconds, self.steps_done + steps
+        if folder:
+            self._open_folder(folder)
+        with _deferred_interrupt() as interrupted, tqdm(total=steps, unit="step", disable=not progress) as bar:
+            while self.steps_done < last and not interrupted:
+                for name, value in self.step(next(source)).items():
+                    sums.setdefault(name, []).append(value.detach())
+                self.seconds = time.perf_counter() - start
+                if self.steps_done % c.log_every == 0:
+                    row = self._log(sums, folder)
+                    bar.set_postfix({name: f"{row[name]:.2f}" for name in sums})
+                    sums = {}
+                bar.update()
+                if self.steps_done % c.preview_every == 0:
+                    self._show(folder, on_preview)
+                if folder and self.steps_done % c.save_every == 0:
+                    self.save(folder)
+            if folder:
+                self.save(folder)
+        if interrupted:
+            where = f"; Trainer.resume({str(folder)!r}, dataset) goes on" if folder else ""
+            raise KeyboardInterrupt(f"stopped after step {self.steps_done}{where}")
+
+    def _log(self, sums, folder):
+        row = {"step": self.steps_done, "seconds": round(self.seconds, 1)}
+        row |= {name: float(paddle.stack(values).mean()) for name, values in sums.items()}
+        for name in sums:
+            if not math.isfinite(row[name]):
+                raise FloatingPointError(
+                    f"the loss {name!r} is {row[name]} at step {self.steps_done}; resume from the last checkpoint with a "
+                    f"smaller learning_rate (it is {self.config.learning_rate})"
+                )
+        self.history.append(row)
+        if folder:
+            _write_rows(folder / LOSSES, [row], "a")
+        return row
+
+    def _open_folder(self, folder):
+        """Make the folder and start its loss log afresh from what is known, so that it never tells a step twice."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_rows(folder / LOSSES, self.history, "w")
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}; choose another folder", str(folder)) from error
+
+    def _show(self, folder, on_preview):
+        if folder:
+            rows = to_uint8(np.stack(list(self.preview().values())))  # [R, N, H, W, 3]
+            image = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+            Image.fromarray(image).save(folder / f"preview_{self.steps_done:06d}.png")
+        if on_preview is not None:
+            on_preview(self)
+
+    @paddle.no_grad()
+    def preview(self):
+        """The same scenes at any time: {"real", "rebuilt", "sample 1", "sample 2"}, each ndarray [8, 3, H, W] in [-1, 1].
+
+        Noise and latent are the same in every preview, so that only the training moves.
+        """
+        batch, c = collate(self.preview_items), self.config
+        layout = Layout(batch["label"], batch["instance"], self.dataset.num_classes)
+        latent = np.random.default_rng(c.seed).standard_normal([len(layout), c.latent_dim], dtype=np.float32)
+        params = self.encoder(paddle.to_tensor(batch["image"]), layout)
+        noises = [sample_noise(layout, c.noise_dim, seed) for seed in range(3)]
+        noises[0] = remap_noise(noises[0], params)
+        rows = [self.ema(layout, noise, paddle.to_tensor(latent)).numpy() for noise in noises]
+        return dict(zip(("real", "rebuilt", "sample 1", "sample 2"), [batch["image"], *rows], strict=True))
+
+    # ---- Checkpoints
+
+    def describe(self):
+        """Where the run stands, as a JSON-able dict."""
+        return {
+            "train_config": asdict(self.config),
+            "image_size": list(self.image_size),
+            "num_classes": self.dataset.num_classes,
+            "steps": self.steps_done,
+            "seconds": round(self.seconds, 1),
+        }
+
+    def save(self, folder):
+        """Write <folder>/checkpoint.safetensors: networks, optimizers, step. The old one stays until the new one is whole."""
+        tensors = {}
+        for name in ("generator", "ema", "encoder", "discriminator"):
+            tensors |= state_arrays(getattr(self, name), f"{name}.")
+        for name in ("optimizer_g", "optimizer_d"):
+            tensors |= {f"{name}.{key}": value.numpy() for key, value in self._optimizer_names(name).items()}
+        metadata = {**self.describe(), "history": json.dumps(self.history)}
+        write_tensors(Path(folder) / CHECKPOINT, tensors, metadata)
+
+    @classmethod
+    def resume(cls, folder, dataset, preview=None, perceptual=None):
+        """A Trainer that goes on exactly where `save` stood."""
+        path = Path(folder) / CHECKPOINT
+        tensors, metadata = read_tensors(path)
+        trainer = cls(TrainConfig(**metadata["train_config"]), dataset, preview, perceptual)
+        for name, here in (("num_classes", dataset.num_classes), ("image_size", list(trainer.image_size))):
+            if metadata[name] != here:
+                raise ValueError(f"{path} was trained with {name} {metadata[name]}, this data set has {here}")
+        for name in ("generator", "ema", "encoder", "discriminator"):
+            load_state(getattr(trainer, name), tensors, path, f"{name}.")
+        for name in ("optimizer_g", "optimizer_d"):
+            trainer._load_optimizer(name, tensors)
+        trainer.steps_done, trainer.seconds = metadata["steps"], metadata["seconds"]
+        trainer.history = json.loads(metadata["history"])
+        return trainer
+
+    def _networks_of(self, optimizer):
+        return ("generator", "encoder") if optimizer == "optimizer_g" else ("discriminator",)
+
+    def _parameters_of(self, optimizer):
+        """{parameter's name in the checkpoint: parameter}; Paddle's own names change from one process to the next."""
+        return {
+            f"{network}.{name}": parameter
+            for network in self._networks_of(optimizer)
+            for name, parameter in getattr(self, network).named_parameters()
+        }
+
+    def _optimizer_names(self, optimizer):
+        """Adam's state under the checkpoint's names: {"<network>.<parameter>@moment1_0": Tensor, ...}."""
+        state = getattr(self, optimizer).state_dict()
+        named = {}
+        for name, parameter in self._parameters_of(optimizer).items():
+            for key in ("moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0"):
+                if f"{parameter.name}_{key}" in state:
+                    named[f"{name}@{key}"] = state[f"{parameter.name}_{key}"]
+        return named
+
+    def _load_optimizer(self, optimizer, tensors):
+        parameters, state = self._parameters_of(optimizer), {}
+        for name, value in tensors.items():
+            if name.startswith(f"{optimizer}."):
+                parameter, key = name[len(optimizer) + 1 :].split("@")
+                state[f"{parameters[parameter].name}_{key}"] = paddle.to_tensor(value)
+        getattr(self, optimizer).set_state_dict(state)
+
+
+@contextlib.contextmanager
+def frozen(network):
+    """Gradients flow through the network but its parameters receive none: that spares a third of its backward pass."""
+    for p in network.parameters():
+        p.stop_gradient = True
+    try:
+        yield
+    finally:
+        for p in network.parameters():
+            p.stop_gradient = False
+
+
+@contextlib.contextmanager
+def _deferred_interrupt():
+    """A list that Ctrl-C fills, so that a step is never left half done. A second Ctrl-C stops at once."""
+    interrupted = []
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+
+    def remember(number, frame):
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted.append(number)
+
+    previous = signal.signal(signal.SIGINT, remember)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _write_rows(path, rows, mode):
+    with open(path, mode, newline="") as file:
+        if rows:
+            writer = csv.DictWriter(file, list(rows[0]))
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerows(rows)

@@ -1,0 +1,358 @@
+"""Folders of data: what is written is what is read, and whatever is wrong with a file is one clear error."""
+
+import errno
+import itertools
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inade_lite.data import FolderDataset, batches, collate, write_folder
+from inade_lite.toy_town import ToyTown
+
+PACK = Path(__file__).parents[1] / "data" / "toy_town"
+KEYS = ("image", "label", "instance")
+
+
+def save(path, array, mode=None):
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(path)
+
+
+def describe(root, **changes):
+    path = Path(root) / "dataset.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    root = tmp_path_factory.mktemp("town")
+    write_folder(ToyTown("val", (16, 24), length=3), root, "val")
+    return root
+
+
+@pytest.fixture
+def root(original, tmp_path):
+    """A fresh copy of a folder with three scenes, to be damaged."""
+    return Path(shutil.copytree(original, tmp_path / "town"))
+
+
+# ---- Reading and writing
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_the_pack_is_toy_town_bit_for_bit(split):
+    pack, town = FolderDataset(PACK, split), ToyTown(split, 64)
+    assert len(pack) >= 32
+    for stored, drawn in zip(pack, town, strict=False):
+        assert stored["name"] == drawn["name"]
+        for key in KEYS:
+            assert stored[key].dtype == drawn[key].dtype and np.array_equal(stored[key], drawn[key])
+
+
+def test_the_pack_describes_toy_town_and_is_small():
+    pack = FolderDataset(PACK, "train")
+    for key in ("class_names", "num_classes", "thing_classes"):
+        assert getattr(pack, key) == getattr(ToyTown, key)
+    assert np.array_equal(pack.class_colors, ToyTown.class_colors)
+    assert sum(path.stat().st_size for path in PACK.rglob("*") if path.is_file()) <= 1_200_000
+
+
+def test_some_items_of_a_data_set_that_was_read_are_written_again_alike(original, tmp_path):
+    first = FolderDataset(original, "val")
+    write_folder(first, tmp_path, "few", indices=[2, 0])
+    second = FolderDataset(tmp_path, "few")
+    assert [item["name"] for item in second] == ["val_00000", "val_00002"]
+    assert all(np.array_equal(first[2][key], second[1][key]) for key in KEYS)
+
+
+def test_jpeg_images_upper_case_suffixes_and_hidden_files(root):
+    path = root / "val/images/val_00001.png"
+    Image.open(path).save(path.with_suffix(".JPG"), "JPEG", quality=95)
+    path.unlink()
+    (root / "val/labels/.DS_Store").write_bytes(b"x")
+    (root / "val/images/._val_00009.png").write_bytes(b"x")
+    item, drawn = FolderDataset(root, "val")[1], ToyTown("val", (16, 24))[1]
+    assert np.array_equal(item["label"], drawn["label"])
+    assert 0 < abs(item["image"] - drawn["image"]).mean() < 0.15
+
+
+def test_instance_ids_of_16_bits_that_collide_across_classes(root):
+    stored = np.zeros((16, 24), np.uint16)
+    label = np.zeros((16, 24), np.uint8)
+    label[:, 12:] = 3
+    stored[4:, :] = 24001  # one id over two classes: two instances
+    save(root / "val/instances/val_00000.png", stored)
+    save(root / "val/labels/val_00000.png", label)
+    expected = np.zeros((16, 24), int)
+    expected[4:, :12], expected[:4, 12:], expected[4:, 12:] = 1, 2, 3
+    assert np.array_equal(FolderDataset(root, "val")[0]["instance"], expected)
+
+
+def test_many_instances_are_written_with_16_bits(tmp_path):
+    ids = np.arange(400).reshape(20, 20)
+    item = {"image": np.zeros((3, 20, 20)), "label": 0 * ids, "instance": ids, "name": "many"}
+
+    class Many(list):
+        class_names, num_classes, class_colors, thing_classes = ["all"], 1, [[0, 0, 0]], [0]
+
+    write_folder(Many([item]), tmp_path, "train")
+    assert np.array_equal(FolderDataset(tmp_path, "train")[0]["instance"], ids)
+
+
+def test_ignored_pixels_become_an_extra_last_class_of_one_instance(root):
+    describe(root, ignore_index=255)
+    label = np.zeros((16, 24), np.uint8)
+    label[:3], label[8] = 255, 255
+    save(root / "val/labels/val_00000.png", label)
+    data = FolderDataset(root, "val")
+    item, last = data[0], ToyTown.num_classes
+    assert data.num_classes == len(data.class_names) == len(data.class_colors) == last + 1
+    assert data.class_names[-1] == "unlabelled" and last not in data.thing_classes
+    assert np.array_equal(item["label"] == last, label == 255)
+    assert len(np.unique(item["instance"][label == 255])) == 1
+    assert not set(item["instance"][label == 255]) & set(item["instance"][label != 255])
+    describe(root, ignore_index=None)
+    with pytest.raises(ValueError, match=r"class id 255 at row 0, column 0.*0 to 13 and ignore_index null"):
+        FolderDataset(root, "val")[0]
+
+
+def test_resizing_takes_pixels_of_maps_and_interpolates_images(original):
+    large, small = FolderDataset(original, "val", image_size=(48, 72)), FolderDataset(original, "val", image_size=8)
+    item = FolderDataset(original, "val")[0]
+    assert large[0]["image"].shape == (3, 48, 72) and small[0]["image"].shape == (3, 8, 8)
+    assert np.array_equal(large[0]["label"], item["label"].repeat(3, 0).repeat(3, 1))
+    assert np.array_equal(large[0]["instance"], item["instance"].repeat(3, 0).repeat(3, 1))
+    assert np.array_equal(small[0]["label"], item["label"][1::2, 1::3])  # the middle pixel of three
+    assert small[0]["instance"].max() + 1 == len(np.unique(small[0]["instance"]))  # compact again
+    reference = Image.open(original / "val/images/val_00000.png").resize((72, 48), Image.Resampling.BICUBIC)
+    assert np.array_equal(
+        np.rint(large[0]["image"] * 127.5 + 127.5).astype(int).transpose(1, 2, 0), np.asarray(reference)
+    )
+
+
+# ---- What is missing
+
+
+def test_missing_folders_name_what_is_there(root, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.*make-data"):
+        FolderDataset(tmp_path / "nowhere", "val")
+    with pytest.raises(FileNotFoundError, match=r"no split 'test'.*\['val'\]"):
+        FolderDataset(root, "test")
+    (root / "dataset.json").unlink()
+    with pytest.raises(FileNotFoundError, match="dataset.json is missing"):
+        FolderDataset(root, "val")
+
+
+def test_an_empty_folder(root):
+    for kind in ("images", "labels", "instances"):
+        shutil.rmtree(root / "val" / kind)
+    with pytest.raises(FileNotFoundError, match="val holds no files images"):
+        FolderDataset(root, "val")
+
+
+def test_all_missing_files_are_told_at_once(root):
+    for name in ("images/val_00000.png", "labels/val_00001.png", "instances/val_00001.png", "instances/val_00002.png"):
+        (root / "val" / name).unlink()
+    Image.new("L", (24, 16)).save(root / "val/labels/lonely.png")
+    with pytest.raises(FileNotFoundError) as error:
+        FolderDataset(root, "val")
+    told = sorted(line.strip() for line in str(error.value).splitlines() if "is missing" in line)
+    missing = ["images/lonely", "images/val_00000", "instances/lonely"]
+    missing += ["instances/val_00001", "instances/val_00002", "labels/val_00001"]
+    assert told == [f"{root / 'val' / name}.png is missing" for name in missing]
+
+
+def test_two_images_of_one_stem(root):
+    Image.new("RGB", (24, 16)).save(root / "val/images/val_00000.jpg")
+    with pytest.raises(FileNotFoundError, match=r"val_00000.png has the stem of val_00000.jpg: remove one"):
+        FolderDataset(root, "val")
+
+
+def test_a_file_that_goes_away_while_training(root):
+    data = FolderDataset(root, "val")
+    (root / "val/labels/val_00002.png").unlink()
+    with pytest.raises(FileNotFoundError, match="val_00002.png"):
+        data[2]
+
+
+# ---- What is damaged
+
+GREY, RGB = np.zeros((16, 24), np.uint8), np.zeros((16, 24, 3), np.uint8)
+DAMAGE = {
+    "RGBA image": ("images", lambda p: save(p, RGB, "RGBA"), r"mode 'RGBA', expected RGB.*convert\('RGB'\)"),
+    "grey image": ("images", lambda p: save(p, GREY), r"mode 'L', expected RGB"),
+    "palette image": ("images", lambda p: save(p, RGB, "P"), r"mode 'P', expected RGB"),
+    "palette label": (
+        "labels",
+        lambda p: save(p, GREY, "P"),
+        r"mode 'P', expected L; if its palette indices.*fromarray",
+    ),
+    "RGB label": ("labels", lambda p: save(p, RGB), r"mode 'RGB', expected L; a map holds ids, not colours"),
+    "16-bit label": ("labels", lambda p: save(p, GREY.astype(np.uint16)), r"mode 'I.*', expected L; .*uint8"),
+    "RGB instances": ("instances", lambda p: save(p, RGB), r"mode 'RGB', expected L or I;16"),
+    "palette instances": ("instances", lambda p: save(p, GREY, "P"), r"mode 'P', expected L or I;16.*palette"),
+    "truncated image": ("images", lambda p: p.write_bytes(p.read_bytes()[:200]), r"cannot be decoded.*damaged"),
+    "truncated label": ("labels", lambda p: p.write_bytes(p.read_bytes()[:60]), r"cannot be decoded.*damaged"),
+    "empty file": ("labels", lambda p: p.write_bytes(b""), r"cannot be decoded.*damaged"),
+    "text": ("instances", lambda p: p.write_text("no image"), r"cannot be decoded.*damaged"),
+    "smaller label": ("labels", lambda p: save(p, GREY[:, :8]), r"is 8×16 \(width × height\), its image 24×16"),
+    "larger instances": ("instances", lambda p: save(p, GREY.repeat(2, 0)), r"is 24×32 .*, its image 24×16"),
+    "class id": ("labels", lambda p: save(p, GREY + np.uint8(14)), r"class id 14 at row 0, column 0.*0 to 13"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("size", [None, 32])
+def test_damaged_files_are_named(root, damage, size):
+    kind, harm, words = DAMAGE[damage]
+    path = root / "val" / kind / "val_00001.png"
+    harm(path)
+    data = FolderDataset(root, "val", size)
+    assert data[0]["name"] == "val_00000"
+    with pytest.raises(ValueError, match=words) as error:
+        data[1]
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_check_tells_all_damage_at_once(root):
+    FolderDataset(root, "val").check()
+    (root / "val/images/val_00000.png").write_bytes(b"")
+    save(root / "val/labels/val_00002.png", RGB)
+    with pytest.raises(ValueError, match="2 of 3 items") as error:
+        FolderDataset(root, "val").check()
+    lines = str(error.value).splitlines()
+    assert len(lines) == 3 and "images/val_00000.png" in lines[1] and "labels/val_00002.png" in lines[2]
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("class_names", []),
+        ("class_names", "sky"),
+        ("class_names", ["sky", "sky"]),
+        ("class_names", [1, 2]),
+        ("class_colors", [[0, 0, 0]]),
+        ("class_colors", [[0, 0, 256]] * 14),
+        ("class_colors", ["#ff0000"] * 14),
+        ("thing_classes", [14]),
+        ("thing_classes", ["car"]),
+        ("thing_classes", None),
+        ("ignore_index", 3),
+        ("ignore_index", 256),
+        ("ignore_index", "255"),
+    ],
+)
+def test_a_wrong_key_of_dataset_json(root, key, value):
+    describe(root, **{key: value})
+    with pytest.raises(ValueError, match=f"dataset.json: '{key}' is .*; expected ") as error:
+        FolderDataset(root, "val")
+    assert json.dumps(value)[:100] in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["class_names", "class_colors", "thing_classes", "ignore_index"])
+def test_a_missing_key_of_dataset_json(root, key):
+    path = root / "dataset.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != key}))
+    with pytest.raises(ValueError, match=f"dataset.json: the key '{key}' is missing"):
+        FolderDataset(root, "val")
+
+
+@pytest.mark.parametrize(
+    "text, words", [("{", "not valid JSON.*line 1"), ("[]", "holds a list"), ("\xff", "not valid")]
+)
+def test_dataset_json_of_another_format(root, text, words):
+    (root / "dataset.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=f"dataset.json.*{words}"):
+        FolderDataset(root, "val")
+
+
+@pytest.mark.parametrize("size", [0, (64,), 1.5, (8, 8, 3)])
+def test_impossible_sizes(root, size):
+    with pytest.raises(ValueError, match="image_size is .*expected an int or"):
+        FolderDataset(root, "val", size)
+
+
+def test_items_outside_the_data_set(root):
+    for i in (-1, 3):
+        with pytest.raises(IndexError, match=f"item {i} of 3"):
+            FolderDataset(root, "val")[i]
+
+
+# ---- What cannot be written
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
+    write_bytes, written = Path.write_bytes, itertools.count()
+
+    def until_full(path, content):
+        if next(written) < 5:
+            return write_bytes(path, content)
+        write_bytes(path, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", until_full)
+    with pytest.raises(OSError, match=r"No space left on device.*labels.val_00001\.png") as error:
+        write_folder(ToyTown("val", 16, length=3), tmp_path, "val")
+    assert error.value.errno == errno.ENOSPC
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 5 and all(path.suffix in (".png", ".json") for path in files)
+    for path in tmp_path.rglob("*.png"):
+        Image.open(path).load()
+
+
+def test_nothing_is_mixed_with_what_is_there(root):
+    with pytest.raises(ValueError, match="val has files already"):
+        write_folder(ToyTown("val", 16, length=1), root, "val")
+    describe(root, thing_classes=[])
+    with pytest.raises(ValueError, match="describes other classes"):
+        write_folder(ToyTown("train", 16, length=1), root, "train")
+
+
+# ---- Batches
+
+
+def test_collate_stacks():
+    items = [ToyTown("val", (16, 32))[i] for i in range(3)]
+    batch = collate(items)
+    assert batch["image"].shape == (3, 3, 16, 32) and batch["image"].dtype == np.float32
+    assert batch["label"].shape == batch["instance"].shape == (3, 16, 32)
+    assert batch["label"].dtype == batch["instance"].dtype == np.int64
+    assert batch["name"] == [item["name"] for item in items]
+    assert all(np.array_equal(batch[key][1], items[1][key]) for key in KEYS)
+    with pytest.raises(ValueError, match=r"\(16, 16\), \(16, 32\).*image_size"):
+        collate([items[0], ToyTown("val", 16)[0]])
+
+
+def names(iterator, steps):
+    return [batch["name"] for batch in itertools.islice(iterator, steps)]
+
+
+def test_batches_show_every_item_once_an_epoch_in_other_orders():
+    town = ToyTown("train", 16, length=7)
+    shown = sum(names(batches(town, 3, seed=0), 14), [])
+    epochs = [shown[k : k + 7] for k in range(0, 42, 7)]
+    assert all(len(set(epoch)) == 7 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_batches_are_reproducible_and_resume_at_any_step():
+    town = ToyTown("train", 16, length=7)
+    run = names(batches(town, 3, seed=4), 12)
+    assert names(batches(town, 3, seed=4), 12) == run != names(batches(town, 3, seed=5), 12)
+    for step in (1, 6, 7, 11):
+        assert names(batches(town, 3, seed=4, start_step=step), 12 - step) == run[step:]
+
+
+def test_a_batch_may_be_larger_than_the_data_set():
+    [shown] = names(batches(ToyTown("val", 16, length=2), 4, seed=0), 1)
+    assert sorted(shown) == ["val_00000", "val_00000", "val_00001", "val_00001"]
+
+
+def test_no_batches_of_nothing():
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        next(batches(ToyTown("val", 16, length=2), 0, seed=0))

@@ -1,0 +1,257 @@
+"""Set-up before ``import paddle``, and the doctor, in processes with various environments and installations."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inade_lite import runtime
+
+ROOT = Path(__file__).parents[1]
+OWN = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "INADE_LITE_", "PYTHONPATH")
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
+
+
+def run(*arguments, **environment):
+    """Run this Python in the project's folder, with nothing set that set-up looks at but `environment`."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, env={**CLEAN, **environment}, capture_output=True, text=True)
+
+
+def printed(code, **environment):
+    result = run("-c", code, **environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    for name in set(os.environ) - set(CLEAN):
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+# ---- Threads
+
+
+@pytest.mark.parametrize("vendor, expected", [("AuthenticAMD", "5"), ("GenuineIntel", None), ("", None)])
+def test_mkl_is_told_of_amd_only(bare, vendor, expected):
+    bare.setattr(runtime, "has_mkl", lambda: True)
+    bare.setattr(runtime, "cpu_vendor", lambda: vendor)
+    bare.setattr(runtime, "usable_cores", lambda: 6)
+    done = runtime.SetUp()
+    runtime.set_threads(done)
+    assert os.environ.pop("OMP_NUM_THREADS") == "6"
+    assert os.environ.pop("MKL_DEBUG_CPU_TYPE", None) == expected
+    assert any("MKL_DEBUG_CPU_TYPE=5" in note for note in done.notes) == bool(expected)
+
+
+def test_thread_settings_of_the_user_stay(bare):
+    bare.setattr(runtime, "has_mkl", lambda: True)
+    bare.setattr(runtime, "cpu_vendor", lambda: "AuthenticAMD")
+    bare.setenv("OMP_NUM_THREADS", "3")
+    bare.setenv("MKL_DEBUG_CPU_TYPE", "4")
+    done = runtime.SetUp()
+    runtime.set_threads(done)
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_DEBUG_CPU_TYPE"]) == ("3", "4")
+    assert all("kept" in note for note in done.notes) and len(done.notes) == 2
+
+
+@pytest.mark.parametrize("mkl, late", [(False, False), (True, True)])
+def test_threads_are_left_alone(bare, mkl, late):
+    bare.setattr(runtime, "has_mkl", lambda: mkl)
+    runtime.set_threads(runtime.SetUp(paddle_came_first=late))
+    assert not {"OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE"} & set(os.environ)
+
+
+@pytest.mark.parametrize(
+    "files, cores",
+    [
+        ({}, 4),
+        ({"/sys/fs/cgroup/cpu.max": "max 100000"}, 4),
+        ({"/sys/fs/cgroup/cpu.max": "250000 100000"}, 2),
+        ({"/sys/fs/cgroup/cpu.max": "50000 100000"}, 1),
+        ({f"/sys/fs/cgroup/cpu/cpu.cfs_{k}_us": v for k, v in [("quota", "-1"), ("period", "100000")]}, 4),
+        ({f"/sys/fs/cgroup/cpu/cpu.cfs_{k}_us": v for k, v in [("quota", "300000"), ("period", "100000")]}, 3),
+        # Two hardware threads on each core: 0 and 2, 1 and 3.
+        ({f"/sys/devices/system/cpu/cpu{c}/topology/thread_siblings_list": f"{c % 2},{c % 2 + 2}" for c in range(4)}, 2),
+    ],
+)
+def test_usable_cores(monkeypatch, files, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(runtime, "_read", lambda path: files.get(path, ""))
+    assert runtime.usable_cores() == cores
+
+
+# ---- The whole set-up, with the installed Paddle
+
+SHOW = "print(os.environ.get('OMP_NUM_THREADS'), done.device, done.paddle_came_first)"
+
+
+def test_set_up_silently_does_what_it_says():
+    code = f"""
+import os, warnings
+before = list(warnings.filters)
+import inade_lite.runtime as runtime
+done = runtime.set_up()
+assert runtime.set_up() is done
+import paddle
+assert runtime.device() == paddle.get_device().partition(":")[0]
+{SHOW}
+"""
+    result = run("-c", code)
+    assert (result.returncode, result.stderr) == (0, "")
+    threads, _, came_first = result.stdout.split()
+    assert threads == (str(runtime.usable_cores()) if runtime.has_mkl() else "1")
+    assert came_first == "False"
+
+
+def test_set_up_obeys_the_user():
+    code = f"import os; import inade_lite.runtime as runtime; done = runtime.set_up(); {SHOW}"
+    assert printed(code, OMP_NUM_THREADS="3", INADE_LITE_DEVICE="cpu") == ["3", "cpu", "False"]
+
+
+def test_set_up_after_paddle_says_so():
+    code = f"import os, paddle; paddle.set_device('cpu'); import inade_lite.runtime as runtime; done = runtime.set_up(); {SHOW}"
+    assert printed(code) == ["1", "cpu", "True"]
+
+
+def test_unknown_device():
+    result = run("-c", "import inade_lite.runtime as runtime; runtime.set_up()", INADE_LITE_DEVICE="tpu")
+    assert result.returncode == 1
+    assert "INADE_LITE_DEVICE is 'tpu'; it must be cpu or gpu" in result.stderr
+
+
+def test_stderr_keeps_what_is_not_filtered(capsys):
+    with pytest.raises(KeyError), runtime._stderr_without("NOISE"):
+        print("NOISE at every import\nsomething else", file=sys.stderr)
+        raise KeyError
+    assert capsys.readouterr().err == "something else\n"
+
+
+@pytest.mark.skipif(not runtime._has_glibc(), reason="set for glibc only")
+@pytest.mark.parametrize("own, kept", [({}, True), ({"MALLOC_TOP_PAD_": "0"}, False)])
+def test_allocator_keeps_freed_buffers(own, kept):
+    code = """
+import ctypes, sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("runtime", "inade_lite/runtime.py")  # without Paddle
+sys.modules["runtime"] = runtime = module_from_spec(spec)
+spec.loader.exec_module(runtime)
+runtime.set_allocator(runtime.SetUp())
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096
+before, size = resident(), 1 << 26
+buffer = libc.malloc(ctypes.c_size_t(size))
+ctypes.memset(buffer, 1, size)
+libc.free(ctypes.c_void_p(buffer))
+print(resident() - before > size // 2)
+"""
+    assert printed(code, **own) == [str(kept)]
+
+
+# ---- The doctor, which must survive everything: on installations made of nothing but names and versions
+
+FAKE_PADDLE = """
+__version__ = {version!r}
+class device:
+    is_compiled_with_cuda = staticmethod(lambda: {cuda})
+    class cuda:
+        device_count = staticmethod(lambda: {gpus})
+"""
+
+
+def doctor(folder, *packages, paddle=None, gpus=0, nvidia_smi=False, **environment):
+    """Run the doctor where only `packages` ("name==version") and a Paddle made of `paddle` are installed."""
+    (folder / "bin").mkdir()
+    if nvidia_smi:
+        (folder / "bin/nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: a GPU (UUID: GPU-0)'\n")
+        (folder / "bin/nvidia-smi").chmod(0o755)
+    for package in packages:
+        name, version = package.split("==")
+        info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        if name == "setuptools":
+            (folder / "setuptools.py").touch()
+        if name.startswith("paddlepaddle"):
+            (folder / "paddle").mkdir(exist_ok=True)
+            code = paddle or FAKE_PADDLE.format(version=version, cuda=name.endswith("gpu"), gpus=gpus)
+            (folder / "paddle/__init__.py").write_text(code)
+    # -S leaves out what is really installed.
+    result = run("-S", "-m", "inade_lite.doctor", PYTHONPATH=str(folder), **{"PATH": f"{folder}/bin", **environment})
+    assert result.stderr == ""
+    problems = re.findall(r"^Problem: (.*)\.\nRemedy:  (.*)\.$", result.stdout, re.MULTILINE)
+    assert result.returncode == bool(problems)
+    return [problem for problem, _ in problems], result.stdout
+
+
+GOOD = ("numpy==2.2.6", "setuptools==80.0.0")
+
+
+@pytest.mark.parametrize(
+    "packages, options, expected",
+    [
+        ([*GOOD, "paddlepaddle==3.2.2"], {}, []),
+        ([*GOOD, "paddlepaddle-gpu==3.2.2"], {"gpus": 1, "nvidia_smi": True}, []),
+        ([], {}, ["Paddle is not installed"]),
+        ([*GOOD[:1], "paddlepaddle==3.2.2"], {}, ["setuptools is not installed"]),
+        ([*GOOD, "paddlepaddle==2.6.2"], {}, ["Paddle 2.6.2 is built for numpy 1 and can crash with numpy 2.2.6"]),
+        (["numpy==2.4.0", *GOOD[1:], "paddlepaddle==3.2.2"], {}, ["numpy 2.4.0 breaks float("]),
+        ([*GOOD, "paddlepaddle==3.2.2", "paddlepaddle-gpu==3.2.2"], {"gpus": 1}, ["Both paddlepaddle and paddlepaddle-gpu"]),
+        ([*GOOD, "paddlepaddle-gpu==3.2.2"], {}, ["Paddle is built for CUDA but sees no GPU"]),
+        ([*GOOD, "paddlepaddle-gpu==3.2.2"], {"INADE_LITE_DEVICE": "cpu"}, []),
+        ([*GOOD, "paddlepaddle==3.2.2"], {"nvidia_smi": True}, ["There is a GPU, but Paddle is built for the CPU only"]),
+        ([*GOOD, "paddlepaddle==3.2.2"], {"nvidia_smi": True, "INADE_LITE_DEVICE": "cpu"}, []),
+        ([*GOOD, "paddlepaddle==3.2.2"], {"INADE_LITE_DEVICE": "gpu"}, ["INADE_LITE_DEVICE=gpu, but Paddle sees no GPU"]),
+        ([*GOOD, "paddlepaddle==3.2.2"], {"INADE_LITE_DEVICE": "tpu"}, ["INADE_LITE_DEVICE is 'tpu'"]),
+        (
+            [*GOOD, "paddlepaddle==3.2.2"],
+            {"paddle": "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"},
+            ["import paddle fails: the process died of SIGSEGV"],
+        ),
+        (
+            [*GOOD, "paddlepaddle==3.2.2"],
+            {"paddle": "raise ImportError('libcudart.so is missing')"},
+            ["import paddle fails: ImportError: libcudart.so is missing"],
+        ),
+    ],
+)
+def test_doctor_names_each_problem(tmp_path, packages, options, expected):
+    problems, report = doctor(tmp_path, *packages, **options)
+    assert len(problems) == len(expected), report
+    assert all(problem.startswith(start) for problem, start in zip(problems, expected, strict=True)), report
+
+
+def test_doctor_notes_an_untested_version(tmp_path):
+    problems, report = doctor(tmp_path, *GOOD, "paddlepaddle==3.1.0")
+    assert not problems and "Note: Paddle 3.1.0 is not among the versions that are tested: 2.6.2, 3.2.2, 3.3.1." in report
+
+
+@pytest.mark.parametrize("done, cores, expected", [((), 4, 1), ((), 1, 0), (("late",), 4, 1)])
+def test_doctor_on_threads(bare, done, cores, expected):
+    from inade_lite import doctor as module
+
+    bare.setenv("OMP_NUM_THREADS", "1")
+    bare.setattr(runtime, "has_mkl", lambda: True)
+    bare.setattr(runtime, "usable_cores", lambda: cores)
+    bare.setattr(module, "probe_paddle", lambda: (["3.2.2", False, 0], ""))
+    bare.setattr(module, "nvidia_gpus", lambda: 0)
+    bare.setattr(runtime, "version", lambda package: {"paddlepaddle": "3.2.2", "numpy": "2.2.6"}.get(package, ""))
+    _, _, problems = module.diagnose(runtime.SetUp(paddle_came_first=bool(done)))
+    starts = "Paddle was imported before inade_lite" if done else f"OMP_NUM_THREADS=1 leaves {cores - 1} of {cores} cores idle"
+    assert [problem.startswith(starts) for problem, _ in problems] == [True] * expected
+
+
+def test_doctor_here():
+    """Whatever this machine is: the true versions, and a return code that tells whether there is a problem."""
+    import paddle
+
+    result = run("-m", "inade_lite.doctor")
+    assert result.stderr == ""
+    assert re.search(rf"^paddle +{re.escape(paddle.__version__)} \(paddlepaddle", result.stdout, re.MULTILINE)
+    assert result.returncode == ("Problem:" in result.stdout) != ("No problem found." in result.stdout)
