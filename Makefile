@@ -18,7 +18,7 @@ LAB_FLAGS ?=
 JOBS ?= 2
 THREADS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > $(JOBS) ? cores / $(JOBS) : 1)))
 # The notebooks that `make notebooks` runs.
-NB ?= $(wildcard notebooks/*.ipynb)
+NB ?= $(sort $(wildcard notebooks/*.ipynb))
 VERSIONS ?= 2.6.2 3.2.2 3.3.1
 
 # ---- Set-up: .venv is always made whole, from the locks
@@ -77,11 +77,12 @@ FORCE:
 # ---- The two commands
 
 lab: $(STAMP) ## set up, then open JupyterLab on the first notebook (LAB_FLAGS=--no-browser on a server)
-	@# Jupyter refuses to start as root, which a container's user is, unless told.
-	$(PY) -m jupyterlab $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_FLAGS) notebooks/0_tour.ipynb
+	@# Naming the notebook itself would hide the rest of the project. A container's root has to insist.
+	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/0_tour.ipynb \
+		$$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_FLAGS)
 
 # loadscope keeps the cells of a notebook in one process and in order.
-PYTEST = OMP_NUM_THREADS=$(THREADS) INADE_LITE_FAST=1 $(1) -m pytest tests $(wildcard notebooks/*.ipynb) \
+PYTEST = OMP_NUM_THREADS=$(THREADS) INADE_LITE_FAST=1 $(1) -m pytest tests $(sort $(wildcard notebooks/*.ipynb)) \
 	--nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n $(JOBS) --dist loadscope
 
 test: $(STAMP) ## set up, then check the style and run the tests and, shortened, the notebooks
@@ -130,7 +131,8 @@ test-versions: $(VERSIONS:%=.venvs/paddle-%/.ready) ## run the tests with each P
 		echo "Paddle $$version: $$(tail -n 1 $$log)"; \
 	done; [ -z "$$failed" ]
 
-# Paddle 2.6 is built for numpy 1 (which contourpy 1.4 no longer takes). What differs from the lock is not hashed here: these are throw-away.
+# Paddle 2.6 is built for numpy 1, which contourpy 1.4 no longer takes. What differs from the lock is not hashed: these
+# are throw-away.
 .venvs/paddle-%/.ready: requirements.lock
 	@$(FIND_PYTHON); echo "Setting up .venvs/paddle-$*"; rm -rf $(@D) && "$$python" -m venv $(@D)
 	@$(@D)/bin/python $(PIP_INSTALL) --require-hashes -r requirements.lock

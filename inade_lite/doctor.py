@@ -1,7 +1,7 @@
-"""``python -m inade_lite doctor``: what is installed, on what it runs, what set-up did, and each problem with its remedy.
+"""``python -m inade_lite doctor``: what is installed, what set-up did, and each problem with its remedy.
 
-It looks at versions without importing anything, and imports Paddle in a process of its own, so that it also reports where
-Paddle is missing, broken, or takes the process down.
+It looks at versions without importing anything, and imports Paddle in a process of its own, so that it also reports
+where Paddle is missing, broken, or takes the process down.
 """
 
 from __future__ import annotations
@@ -16,7 +16,17 @@ import sys
 
 from . import runtime
 
-PACKAGES = ("numpy", "scipy", "pillow", "safetensors", "setuptools", "matplotlib", "jupyterlab", "ipywidgets", "anywidget")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "pillow",
+    "safetensors",
+    "setuptools",
+    "matplotlib",
+    "jupyterlab",
+    "ipywidgets",
+    "anywidget",
+)
 TESTED = ("2.6.2", "3.2.2", "3.3.1")
 PROBE = """
 import json, paddle
@@ -63,7 +73,9 @@ def diagnose(done: runtime.SetUp) -> tuple[dict[str, str], list[str], list[tuple
 
     if len(wheels) > 1:
         remedy = "pip uninstall -y paddlepaddle paddlepaddle-gpu, then install one of them (make clean, make lab)"
-        problems.append(("Both paddlepaddle and paddlepaddle-gpu are installed, and both own the folder paddle/", remedy))
+        problems.append(
+            ("Both paddlepaddle and paddlepaddle-gpu are installed, and both own the folder paddle/", remedy)
+        )
     problems += filter(None, [runtime.import_problem(), runtime.crash_problem()])
     probed = None
     if not runtime.import_problem():

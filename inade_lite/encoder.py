@@ -55,9 +55,9 @@ def instance_means(convolutions, x, layout):
     """
     n, c, h, w = x.shape
     instances, mask = layout.instances((h, w)), layout.same_instance((h, w), 3, padding=1)
-    served = mask.flip(1).reshape([n, 1, 9, h, w])  # q and q - t share an instance: tap -t of the window centred at q
-    taps = (x.unsqueeze(2) * served).reshape([n, 9 * c, h, w])
-    taps = instances.pool(taps) / instances.pixels.clip(min=1)  # [N, P, C*9]
+    served = mask.flip(1)  # q and q - t share an instance: tap -t of the window centred at q
+    taps = instances.pool(x, served).transpose([0, 2, 3, 1])  # [N, 9, P, C] -> [N, P, C, 9]
+    taps = taps.flatten(2) / instances.pixels.clip(min=1)  # [N, P, C*9]
     weight = paddle.concat([conv.weight.flatten(1) for conv in convolutions])  # [4Z, C*9]
     means = paddle.matmul(taps, weight, transpose_y=True) + paddle.concat([conv.bias for conv in convolutions])
     means = means * (instances.pixels > 0).astype(means.dtype)

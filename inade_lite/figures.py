@@ -58,8 +58,8 @@ def color_labels(label, class_colors):
 def color_instances(instance):
     """Instance ids [..., H, W] → uint8 [..., H, W, 3]. A colour depends on the id alone.
 
-    Hues go round by the golden ratio, so that consecutive ids, often neighbours, lie far apart. Lightness and saturation
-    alternate with other periods: up to 40 ids can be told apart, neighbours in grey too.
+    Hues go round by the golden ratio, so that consecutive ids, often neighbours, lie far apart. Lightness and
+    saturation alternate with other periods: up to 40 ids can be told apart, consecutive ones in grey, too.
     """
     instance = to_array(instance)
     ids = np.arange(instance.max() + 1)
@@ -93,22 +93,21 @@ def show_grid(images, titles=None, row_titles=None, columns=None, scale=4, gap=4
 
     titles: one for each image, or for each column (then they stand above the first row). row_titles: one for each row.
     """
-    images = [_pixels(image) for image in images]
+    images, titles = [_pixels(image) for image in images], list(titles or [])
     columns = min(columns or 8, len(images))
     rows = -(-len(images) // columns)
     height, width = (scale * side for side in images[0].shape[:2])
-    above = 20 if titles is not None else 0
-    every_row = titles is not None and len(titles) > columns
-    left = 16 + 8 * max(map(len, row_titles)) if row_titles is not None else 0
-    step = height + gap + (above if every_row else 0)
-    fig, add = _blank(left + columns * (width + gap) - gap, above + rows * step - gap - (above if every_row else 0))
+    left = 16 + 8 * max(map(len, row_titles)) if row_titles else 0
+    top = 20 if titles else 0
+    step = height + gap + (top if len(titles) > columns else 0)
+    fig, add = _blank(left + columns * (width + gap) - gap, top + (rows - 1) * step + height)
     for k, image in enumerate(images):
         row, column = divmod(k, columns)
-        axes = add(left + column * (width + gap), above + row * step, width, height)
+        axes = add(left + column * (width + gap), top + row * step, width, height)
         axes.imshow(image, interpolation="nearest", aspect="auto")
-        if titles is not None and k < len(titles):
+        if k < len(titles):
             axes.set_title(titles[k], fontsize=10, pad=4)
-        if row_titles is not None and column == 0:
+        if row_titles and column == 0:
             axes.text(-8 / width, 0.5, row_titles[row], transform=axes.transAxes, ha="right", va="center", fontsize=10)
     plt.close(fig)
     return fig

@@ -79,10 +79,20 @@ class Segments:
             painted = F.embedding(self._rows, table.reshape([-1, c])).transpose([0, 2, 1])
         return painted.reshape([n, c, *self.size])
 
-    def pool(self, x):
-        """[N, C, H, W] -> [N, count, C]: sums over each segment's pixels."""
+    def pool(self, x, weights=None):
+        """[N, C, H, W] -> [N, count, C]: sums over each segment's pixels.
+
+        With K sets of pixel weights [N, K, H*W]: the K weighted sums, [N, K, count, C].
+        """
         n, c = x.shape[:2]
         x = x.reshape([n, c, -1])
+        if weights is not None and self.count > DENSE_SEGMENTS:
+            sums = [self.pool(x * weights[:, k : k + 1]) for k in range(weights.shape[1])]
+            return paddle.stack(sums, axis=1)
+        if weights is not None:
+            members = self.membership.unsqueeze(1) * weights.unsqueeze(2)  # [N, K, count, H*W]
+            sums = paddle.matmul(members.flatten(1, 2), x, transpose_y=True)
+            return sums.reshape([n, -1, self.count, c])
         if self.count <= DENSE_SEGMENTS:
             return paddle.matmul(self.membership, x, transpose_y=True)
         rows = x.transpose([0, 2, 1]).reshape([-1, c])  # [N*H*W, C]

@@ -1,8 +1,9 @@
 """What must happen before ``import paddle``, and the choice of the device after it.
 
-``import inade_lite`` calls :func:`set_up` first of all. It gives Paddle the threads and the memory allocation with which
-it is fast on a CPU, says what is wrong with an installation that cannot work, imports Paddle, and chooses the device once. Whatever the
-user has set in the environment stays as it is, and what was done is kept for ``python -m inade_lite doctor``.
+``import inade_lite`` calls :func:`set_up` first of all. It gives Paddle the threads and the memory allocation with
+which it is fast on a CPU, says what is wrong with an installation that cannot work, imports Paddle, and chooses the
+device once. Whatever the user has set in the environment stays, and what was done is kept for
+``python -m inade_lite doctor``.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def set_threads(done: SetUp) -> None:
         value = os.environ["MKL_DEBUG_CPU_TYPE"]
         done.notes.append(f"MKL: MKL_DEBUG_CPU_TYPE={value} was in the environment; kept")
     elif cpu_vendor() == "AuthenticAMD":
-        # Paddle's MKL takes its slowest path on AMD unless told that AVX2 is there. On Intel this would take AVX-512 away.
+        # Paddle's MKL takes its slowest path on AMD unless told that AVX2 is there. On Intel this makes it slower.
         os.environ["MKL_DEBUG_CPU_TYPE"] = "5"
         done.notes.append("MKL: set MKL_DEBUG_CPU_TYPE=5, because an AMD processor takes MKL's slow path otherwise")
 
@@ -178,7 +179,10 @@ def crash_problem() -> tuple[str, str] | None:
     """Why this Paddle can take the process down without a word, and the remedy."""
     paddle = next(filter(None, map(version, WHEELS)), "")
     if numbers(paddle)[:1] == (2,) and numbers(version("numpy")) >= (2,):
-        return f"Paddle {paddle} is built for numpy 1 and can crash with numpy {version('numpy')}", 'pip install "numpy<2"'
+        return (
+            f"Paddle {paddle} is built for numpy 1 and can crash with numpy {version('numpy')}",
+            'pip install "numpy<2"',
+        )
     return None
 
 

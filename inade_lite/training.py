@@ -56,7 +56,8 @@ class TrainConfig:
 
     # The optimizers
     batch_size: int = 8
-    learning_rate: float = 2e-4  # two time scales: half of it for generator and encoder, twice for the discriminator
+    learning_rate: float = 2e-4
+    time_scales: float = 2.0  # generator and encoder learn at learning_rate / this, the discriminator at learning_rate * this
     beta1: float = 0.0
     beta2: float = 0.9
     ema_decay: float = 0.998  # of the averaged generator, which is the one that samples
@@ -94,8 +95,8 @@ class Trainer:
         self.discriminator = initialize(
             MultiscaleDiscriminator(in_channels, config.discriminator_channels), config.init_gain
         )
-        self.optimizer_g = self._adam(config.learning_rate / 2, self.generator, self.encoder)
-        self.optimizer_d = self._adam(config.learning_rate * 2, self.discriminator)
+        self.optimizer_g = self._adam(config.learning_rate / config.time_scales, self.generator, self.encoder)
+        self.optimizer_d = self._adam(config.learning_rate * config.time_scales, self.discriminator)
 
     def _new_generator(self):
         c = self.config
@@ -171,7 +172,7 @@ class Trainer:
         """ema <- decay * ema + (1 - decay) * generator, with a shorter memory during the first steps."""
         decay = min(self.config.ema_decay, (1 + self.steps_done) / (10 + self.steps_done))
         for average, value in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
-            average.lerp_(value, 1 - decay)
+            average.add_((value - average) * (1 - decay))  # on CPU several times faster than lerp_
         for average, value in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
             average.set_value(value)
 

@@ -2,13 +2,11 @@
 
 import csv
 
-import matplotlib
-import numpy as np
-import pytest
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import paddle
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from inade_lite import figures
 from inade_lite.toy_town import ToyTown
@@ -18,8 +16,9 @@ TOWN = ToyTown("val", 32)
 
 def rendered(fig):
     """The figure as uint8 RGB [H, W, 3]."""
-    fig.canvas.draw()
-    return np.asarray(fig.canvas.buffer_rgba())[..., :3]
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 def texts(fig):

@@ -77,7 +77,10 @@ def test_threads_are_left_alone(bare, mkl, late):
         ({f"/sys/fs/cgroup/cpu/cpu.cfs_{k}_us": v for k, v in [("quota", "-1"), ("period", "100000")]}, 4),
         ({f"/sys/fs/cgroup/cpu/cpu.cfs_{k}_us": v for k, v in [("quota", "300000"), ("period", "100000")]}, 3),
         # Two hardware threads on each core: 0 and 2, 1 and 3.
-        ({f"/sys/devices/system/cpu/cpu{c}/topology/thread_siblings_list": f"{c % 2},{c % 2 + 2}" for c in range(4)}, 2),
+        (
+            {f"/sys/devices/system/cpu/cpu{c}/topology/thread_siblings_list": f"{c % 2},{c % 2 + 2}" for c in range(4)},
+            2,
+        ),
     ],
 )
 def test_usable_cores(monkeypatch, files, cores):
@@ -115,7 +118,9 @@ def test_set_up_obeys_the_user():
 
 
 def test_set_up_after_paddle_says_so():
-    code = f"import os, paddle; paddle.set_device('cpu'); import inade_lite.runtime as runtime; done = runtime.set_up(); {SHOW}"
+    code = (
+        f"import os, paddle; paddle.set_device('cpu'); from inade_lite import runtime; done = runtime.set_up(); {SHOW}"
+    )
     assert printed(code) == ["1", "cpu", "True"]
 
 
@@ -202,12 +207,24 @@ GOOD = ("numpy==2.2.6", "setuptools==80.0.0")
         ([*GOOD[:1], "paddlepaddle==3.2.2"], {}, ["setuptools is not installed"]),
         ([*GOOD, "paddlepaddle==2.6.2"], {}, ["Paddle 2.6.2 is built for numpy 1 and can crash with numpy 2.2.6"]),
         (["numpy==2.4.0", *GOOD[1:], "paddlepaddle==3.2.2"], {}, ["numpy 2.4.0 breaks float("]),
-        ([*GOOD, "paddlepaddle==3.2.2", "paddlepaddle-gpu==3.2.2"], {"gpus": 1}, ["Both paddlepaddle and paddlepaddle-gpu"]),
+        (
+            [*GOOD, "paddlepaddle==3.2.2", "paddlepaddle-gpu==3.2.2"],
+            {"gpus": 1},
+            ["Both paddlepaddle and paddlepaddle-gpu"],
+        ),
         ([*GOOD, "paddlepaddle-gpu==3.2.2"], {}, ["Paddle is built for CUDA but sees no GPU"]),
         ([*GOOD, "paddlepaddle-gpu==3.2.2"], {"INADE_LITE_DEVICE": "cpu"}, []),
-        ([*GOOD, "paddlepaddle==3.2.2"], {"nvidia_smi": True}, ["There is a GPU, but Paddle is built for the CPU only"]),
+        (
+            [*GOOD, "paddlepaddle==3.2.2"],
+            {"nvidia_smi": True},
+            ["There is a GPU, but Paddle is built for the CPU only"],
+        ),
         ([*GOOD, "paddlepaddle==3.2.2"], {"nvidia_smi": True, "INADE_LITE_DEVICE": "cpu"}, []),
-        ([*GOOD, "paddlepaddle==3.2.2"], {"INADE_LITE_DEVICE": "gpu"}, ["INADE_LITE_DEVICE=gpu, but Paddle sees no GPU"]),
+        (
+            [*GOOD, "paddlepaddle==3.2.2"],
+            {"INADE_LITE_DEVICE": "gpu"},
+            ["INADE_LITE_DEVICE=gpu, but Paddle sees no GPU"],
+        ),
         ([*GOOD, "paddlepaddle==3.2.2"], {"INADE_LITE_DEVICE": "tpu"}, ["INADE_LITE_DEVICE is 'tpu'"]),
         (
             [*GOOD, "paddlepaddle==3.2.2"],
@@ -229,7 +246,9 @@ def test_doctor_names_each_problem(tmp_path, packages, options, expected):
 
 def test_doctor_notes_an_untested_version(tmp_path):
     problems, report = doctor(tmp_path, *GOOD, "paddlepaddle==3.1.0")
-    assert not problems and "Note: Paddle 3.1.0 is not among the versions that are tested: 2.6.2, 3.2.2, 3.3.1." in report
+    assert (
+        not problems and "Note: Paddle 3.1.0 is not among the versions that are tested: 2.6.2, 3.2.2, 3.3.1." in report
+    )
 
 
 @pytest.mark.parametrize("done, cores, expected", [((), 4, 1), ((), 1, 0), (("late",), 4, 1)])
@@ -243,7 +262,11 @@ def test_doctor_on_threads(bare, done, cores, expected):
     bare.setattr(module, "nvidia_gpus", lambda: 0)
     bare.setattr(runtime, "version", lambda package: {"paddlepaddle": "3.2.2", "numpy": "2.2.6"}.get(package, ""))
     _, _, problems = module.diagnose(runtime.SetUp(paddle_came_first=bool(done)))
-    starts = "Paddle was imported before inade_lite" if done else f"OMP_NUM_THREADS=1 leaves {cores - 1} of {cores} cores idle"
+    starts = (
+        "Paddle was imported before inade_lite"
+        if done
+        else f"OMP_NUM_THREADS=1 leaves {cores - 1} of {cores} cores idle"
+    )
     assert [problem.startswith(starts) for problem, _ in problems] == [True] * expected
 
 

@@ -1,0 +1,126 @@
+"""python -m inade_lite {make-data, train, sample, evaluate, doctor}: what the notebooks do, from a shell."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from . import Layout, ToyTown, TrainConfig, Trainer, doctor, figures, load_pretrained, metrics, sample, save_pretrained
+from .data import FolderDataset, collate, write_folder
+
+
+def open_dataset(arguments, split):
+    """--data toy_town is drawn on the fly, anything else is a folder."""
+    if arguments.data == "toy_town":
+        return ToyTown(split, arguments.size)
+    return FolderDataset(arguments.data, split, arguments.size)
+
+
+def make_data(arguments):
+    for split, length in (("train", arguments.train), ("val", arguments.val)):
+        write_folder(ToyTown(split, arguments.size, length=length, seed=arguments.seed), arguments.out, split)
+    print(f"{arguments.train} + {arguments.val} scenes in {arguments.out}")
+
+
+def train(arguments):
+    dataset = open_dataset(arguments, "train")
+    if arguments.resume:
+        trainer = Trainer.resume(arguments.out, dataset)
+    else:
+        fields = {f.name: getattr(arguments, f.name) for f in dataclasses.fields(TrainConfig)}
+        trainer = Trainer(TrainConfig(**fields), dataset)
+    trainer.fit(arguments.steps, arguments.out)
+    model = Path(arguments.out) / "model.safetensors"
+    save_pretrained(model, trainer, data=arguments.data)
+    print(f"{model}: python -m inade_lite sample --model {model}")
+
+
+def draw(arguments):
+    model, dataset = load_pretrained(arguments.model), open_dataset(arguments, "val")
+    items = [dataset[i] for i in range(min(arguments.scenes, len(dataset)))]
+    batch = collate(items)
+    layout = Layout(batch["label"], batch["instance"], dataset.num_classes)
+    rows = [sample(model.generator, layout, arguments.seed + k).numpy() for k in range(arguments.samples)]
+    labels = [figures.color_labels(item["label"], dataset.class_colors) for item in items]
+    images = labels + [figures.to_image(image) for image in [*batch["image"], *(image for row in rows for image in row)]]
+    figures.show_grid(images, columns=len(items)).savefig(arguments.out, dpi=100)
+    print(f"{arguments.out}: label maps, real pictures, then {arguments.samples} rows of samples")
+
+
+def evaluate(arguments):
+    model, dataset = load_pretrained(arguments.model), ToyTown("val", arguments.size)
+    rows = metrics.measure_diversity(model.generator, dataset, arguments.scenes, arguments.samples, arguments.seed)
+    print(metrics.table(rows))
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps([row._asdict() for row in rows], indent=1) + "\n")
+
+
+def run_doctor(arguments):
+    sys.exit(doctor.main())
+
+
+def parser():
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="python -m inade_lite", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    def command(name, run, text):
+        sub = commands.add_parser(name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        sub.set_defaults(run=run)
+        return sub
+
+    def option(sub, name, default, text):
+        sub.add_argument(f"--{name}", default=default, type=type(default), help=text)
+
+    def data_options(sub):
+        option(sub, "data", "toy_town", "toy_town, or a data set folder")
+        option(sub, "size", 64, "pixels of a picture's side")
+
+    sub = command("make-data", make_data, "write ToyTown scenes as a data set folder")
+    option(sub, "out", "runs/toy_town", "the folder")
+    option(sub, "train", 1000, "scenes of the train split")
+    option(sub, "val", 100, "scenes of the val split")
+    option(sub, "size", 64, "pixels of a picture's side")
+    option(sub, "seed", 0, "of the scenes")
+
+    sub = command("train", train, "train a generator with its encoder")
+    data_options(sub)
+    option(sub, "out", "runs/inade", "folder of losses, previews, checkpoint and model")
+    option(sub, "steps", 2000, "steps of this run")
+    sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, with its own settings")
+    for field in dataclasses.fields(TrainConfig):
+        option(sub, field.name, field.default, "see TrainConfig")
+
+    sub = command("sample", draw, "draw samples of val scenes into one picture")
+    data_options(sub)
+    option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
+    option(sub, "scenes", 8, "columns")
+    option(sub, "samples", 4, "rows")
+    option(sub, "seed", 0, "of noise and latent")
+    option(sub, "out", "samples.png", "the picture")
+
+    sub = command("evaluate", evaluate, "measure instance diversity on ToyTown val scenes")
+    option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
+    option(sub, "size", 64, "pixels of a picture's side")
+    option(sub, "scenes", 64, "held-out scenes")
+    option(sub, "samples", 8, "pictures of each")
+    option(sub, "seed", 0, "of noise and latent")
+    option(sub, "json", "", "also write the rows to this file")
+
+    command("doctor", run_doctor, "tell what is installed, on what it runs, and what is wrong")
+    return top
+
+
+def main(arguments=None):
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError, FloatingPointError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt as stop:
+        sys.exit(f"\n{stop}")
+
+
+if __name__ == "__main__":
+    main()

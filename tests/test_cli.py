@@ -1,0 +1,48 @@
+import json
+
+import pytest
+from PIL import Image
+
+import inade_lite as il
+from inade_lite.__main__ import main
+
+TINY = "--size 32 --base_channels 2 --encoder_channels 2 --discriminator_channels 2 --num_upsamplings 3 --batch_size 2"
+
+
+def run(line):
+    main(line.split())
+
+
+@pytest.mark.parametrize("command", ["", "make-data", "train", "sample", "evaluate", "doctor"])
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run(f"{command} --help")
+    assert stop.value.code == 0 and "usage: python -m inade_lite" in capsys.readouterr().out
+
+
+def test_from_data_to_samples(tmp_path, capsys):
+    run(f"make-data --out {tmp_path}/town --size 32 --train 6 --val 3")
+    assert len(il.FolderDataset(tmp_path / "town", "train")) == 6
+    run(f"train --data {tmp_path}/town --out {tmp_path}/run --steps 2 --save_every 1 {TINY}")
+    run(f"train --data {tmp_path}/town --out {tmp_path}/run --steps 1 --size 32 --resume")
+    model = tmp_path / "run" / "model.safetensors"
+    assert il.load_pretrained(model).config["steps"] == 3
+    run(f"sample --model {model} --data {tmp_path}/town --size 32 --scenes 3 --samples 2 --out {tmp_path}/grid.png")
+    assert Image.open(tmp_path / "grid.png").width > 3 * 32
+    run(f"evaluate --model {model} --size 32 --scenes 2 --samples 2 --json {tmp_path}/rows.json")
+    assert "spread ratio" in capsys.readouterr().out
+    assert json.loads((tmp_path / "rows.json").read_text())[0]["instances"] > 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train --data nowhere --out {}", "nowhere"),
+        ("sample --model nothing", "no pretrained model 'nothing'"),
+        ("train --resume --size 32 --out {}", "checkpoint.safetensors is missing"),
+    ],
+)
+def test_what_is_wrong_is_one_line(line, message, tmp_path):
+    with pytest.raises(SystemExit) as stop:
+        run(line.format(tmp_path))
+    assert str(stop.value.code).startswith("error: ") and message in str(stop.value.code)

@@ -1,0 +1,148 @@
+import numpy as np
+import paddle
+import pytest
+
+import inade_lite as il
+from inade_lite.maps import DENSE_SEGMENTS, Segments, nearest_indices
+
+RANDOM = np.random.default_rng(7)
+
+
+def random_layout(n=2, size=(12, 20), classes=4, instances=9, **more):
+    label = RANDOM.integers(0, classes, [n, *size])
+    return il.Layout(label, RANDOM.integers(0, instances, [n, *size]), classes, **more)
+
+
+def test_semantics_and_edges_of_a_case_worked_by_hand():
+    layout = il.Layout([[[0, 0, 2]]], [[[0, 0, 5]]], 3)
+    assert layout.num_instances == 6
+    assert layout.semantics().numpy().tolist() == [[[[1, 1, 0]], [[0, 0, 0]], [[0, 0, 1]]]]
+    assert layout.edges().numpy().tolist() == [[[[0, 1, 1]]]]
+
+
+def test_edges_equal_a_loop_over_neighbours():
+    layout = random_layout(instances=2)
+    ids = np.pad(layout.instance.numpy(), [(0, 0), (1, 1), (1, 1)], mode="edge")
+    expected = np.zeros([2, 1, 12, 20])
+    for n, y, x in np.ndindex(2, 12, 20):
+        around = [ids[n, y, x + 1], ids[n, y + 2, x + 1], ids[n, y + 1, x], ids[n, y + 1, x + 2]]
+        expected[n, 0, y, x] = any(i != ids[n, y + 1, x + 1] for i in around)
+    assert (layout.edges().numpy() == expected).all()
+
+
+@pytest.mark.parametrize("kind", ["regions", "instances"])
+@pytest.mark.parametrize("size", [None, (6, 10), (5, 7), (30, 31)])
+def test_segments_know_every_pixels_class_and_instance(kind, size):
+    layout = random_layout()
+    segments = getattr(layout, kind)(size)
+    h, w = size or layout.size
+    rows, columns = nearest_indices(12, h), nearest_indices(20, w)
+    instance = layout.instance.numpy()[:, rows[:, None], columns]
+    owners = {"regions": layout.region_instance, "instances": layout.present_instance}[kind].numpy()
+    for n in range(2):
+        assert (owners[n][segments.index[n]] == instance[n] + n * layout.num_instances).all()
+    if kind == "regions":
+        label = layout.label.numpy()[:, rows[:, None], columns]
+        assert all((layout.region_label.numpy()[n][segments.index[n]] == label[n]).all() for n in range(2))
+
+
+@pytest.mark.parametrize("count", [5, DENSE_SEGMENTS + 1], ids=["matmul", "gather"])
+def test_paint_and_pool_equal_loops_and_are_transposes(count):
+    index = RANDOM.integers(0, count, [2, 6, 7])
+    segments = Segments(index, count)
+    table, x = RANDOM.normal(size=[2, count, 3]).astype("float32"), RANDOM.normal(size=[2, 3, 6, 7]).astype("float32")
+    painted, pooled = np.zeros_like(x), np.zeros_like(table)
+    for n, y, z in np.ndindex(*index.shape):
+        painted[n, :, y, z] = table[n, index[n, y, z]]
+        pooled[n, index[n, y, z]] += x[n, :, y, z]
+    a, b = paddle.to_tensor(table, stop_gradient=False), paddle.to_tensor(x, stop_gradient=False)
+    np.testing.assert_array_equal(segments.paint(a).numpy(), painted)
+    np.testing.assert_allclose(segments.pool(b).numpy(), pooled, atol=1e-5)
+    np.testing.assert_array_equal(segments.pixels.numpy()[:, :, 0], [np.bincount(i.ravel(), None, count) for i in index])
+    (segments.paint(a) * b).sum().backward()
+    np.testing.assert_allclose(a.grad.numpy(), pooled, atol=1e-5)
+
+
+def test_nothing_is_as_large_as_instances_times_pixels():
+    ids = np.arange(64 * 64).reshape(1, 64, 64)  # every pixel an instance: a one-hot map would take 67 MB
+    layout = il.Layout(ids % 3, ids, 3)
+    segments = layout.regions()
+    table = paddle.to_tensor(RANDOM.normal(size=[1, 4096, 2]).astype("float32"))
+    assert (segments.paint(table).numpy()[0, :, 5, 7] == table.numpy()[0, segments.index[0, 5, 7]]).all()
+    assert "membership" not in vars(segments)
+
+
+def test_the_mask_equals_a_loop_over_windows():
+    layout = random_layout(instances=3)
+    ids = np.pad(layout.instance.numpy(), [(0, 0), (1, 1), (1, 1)], constant_values=-1)
+    mask = layout.same_instance((12, 20), 3, stride=2, padding=1).numpy().reshape(2, 9, 6, 10)
+    for n, y, x in np.ndindex(2, 6, 10):
+        window = ids[n, 2 * y : 2 * y + 3, 2 * x : 2 * x + 3]
+        assert (mask[n, :, y, x] == (window == window[1, 1]).ravel()).all()
+
+
+def test_what_depends_on_the_maps_alone_is_made_once():
+    layout = random_layout()
+    assert layout.regions((6, 10)) is layout.regions((6, 10))
+    assert layout.same_instance((6, 10), 3, padding=1) is layout.same_instance((6, 10), 3, padding=1)
+
+
+def test_a_slice_is_the_layout_of_those_images():
+    layout = random_layout(n=3, num_instances=12)
+    part = layout[1:]
+    assert (len(part), part.num_classes, part.num_instances) == (2, 4, 12)
+    assert (part.instance.numpy() == layout.instance.numpy()[1:]).all()
+    with pytest.raises(TypeError, match="slice"):
+        layout[0]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "int64"])
+def test_every_integer_type_is_taken_from_arrays_and_tensors(dtype):
+    label = np.array([[[0, 1]]], dtype)
+    expected = [[[[1, 0]], [[0, 1]]]]
+    assert il.Layout(label, label, 2).semantics().numpy().tolist() == expected
+    if dtype != "uint16":  # Paddle has no such tensors
+        assert il.Layout(paddle.to_tensor(label), paddle.to_tensor(label), 2).semantics().numpy().tolist() == expected
+
+
+MAP = np.zeros([1, 2, 2], "int64")
+
+
+@pytest.mark.parametrize(
+    ("label", "instance", "more", "message"),
+    [
+        (MAP + 0.0, MAP, {}, "label.*float64.*cast"),
+        (MAP, MAP > 0, {}, "instance.*bool"),
+        (MAP[0], MAP[0], {}, r"label.*\[N, H, W\].*\[2, 2\]"),
+        (MAP[:0], MAP[:0], {}, "non-empty"),
+        (MAP, MAP[:, :1], {}, r"label \[1, 2, 2\] and instance \[1, 1, 2\]"),
+        (MAP + 255, MAP, {}, r"label: ids \[255\].*0\.\.2.*num_classes=3.*unlabelled"),
+        (MAP - 1, MAP, {}, r"label: ids \[-1\]"),
+        (MAP, MAP - 4, {}, r"instance: ids \[-4\]"),
+        (MAP, MAP + 7, {"num_instances": 7}, r"instance: ids \[7\].*num_instances=7.*compact_instances"),
+    ],
+)
+def test_bad_maps_are_told(label, instance, more, message):
+    with pytest.raises(ValueError, match=message):
+        il.Layout(label, instance, 3, **more)
+
+
+def test_compact_instances_of_a_case_worked_by_hand():
+    label = np.array([[26, 26, 7, 255], [26, 26, 7, 255]])
+    instance = np.array([[26001, 26000, 26001, 3], [26001, 26000, 26001, 4]])  # 26001 serves two classes
+    expected = [[2, 1, 0, 3], [2, 1, 0, 3]]
+    assert il.compact_instances(label, instance, ignore_index=255).tolist() == expected
+    assert il.compact_instances(label[None], instance[None], 255).tolist() == [expected]
+    assert il.compact_instances(label, instance).tolist() == [[2, 1, 0, 3], [2, 1, 0, 4]]
+
+
+def test_compact_instances_keeps_more_than_255_ids():
+    instance = RANDOM.permutation(65536)[:1600].reshape(40, 40).astype("uint16")
+    compact = il.compact_instances(np.zeros([40, 40], "uint8"), instance)
+    assert sorted(compact.ravel()) == list(range(1600))
+    assert (np.argsort(compact, None) == np.argsort(instance, None)).all()
+
+
+def test_compact_instances_refuses_negative_ids():
+    with pytest.raises(ValueError, match="instance: id -1"):
+        il.compact_instances(MAP, MAP - 1)

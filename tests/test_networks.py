@@ -1,0 +1,173 @@
+import numpy as np
+import paddle
+import pytest
+
+import inade_lite as il
+from inade_lite import losses
+from inade_lite.blocks import SpectralConv2D, convolve, upsample
+
+RANDOM = np.random.default_rng(3)
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-5} if il.runtime.device() == "cpu" else {"rtol": 1e-2, "atol": 1e-2}
+
+
+def normal(*shape):
+    return paddle.to_tensor(RANDOM.normal(size=shape).astype("float32"))
+
+
+def boxes(n=2, size=32, num_instances=None):
+    """Two things of one class on a ground."""
+    label, instance = np.zeros([n, size, size], int), np.zeros([n, size, size], int)
+    for k, left in enumerate((2, size // 2), start=1):
+        label[:, 8:20, left : left + size // 3], instance[:, 8:20, left : left + size // 3] = 1, k
+    return il.Layout(label, instance, 2, num_instances)
+
+
+def test_sample_noise_is_standard_normal_and_follows_its_seed():
+    layout = boxes(num_instances=40)
+    noise = il.sample_noise(layout, 50, seed=4).numpy()
+    assert noise.shape == (2, 40, 2, 50) and abs(noise.mean()) < 0.05 and abs(noise.std() - 1) < 0.05
+    assert (noise == il.sample_noise(layout, 50, seed=4).numpy()).all()
+    assert (noise != il.sample_noise(layout, 50, seed=5).numpy()).any()
+    paddle.seed(0)
+    first = il.sample_noise(layout, 2).numpy()
+    il.sample_noise(layout, 2, seed=1)
+    paddle.seed(0)
+    assert (il.sample_noise(layout, 2).numpy() == first).all()
+
+
+def test_remapping_and_kl_of_a_case_worked_by_hand():
+    zero, noise = paddle.zeros([1, 1, 1]), paddle.to_tensor([[[[1.0], [2.0]]]])
+    params = il.NoiseParams(zero + 3, zero + 2 * np.log(5), zero - 1, zero)
+    np.testing.assert_allclose(il.remap_noise(noise, params).numpy().ravel(), [3 + 5, -1 + 2], rtol=1e-6)
+    expected = 0.5 * (3**2 + 5**2 - 1 - 2 * np.log(5)) + 0.5 * 1**2
+    np.testing.assert_allclose(float(il.kl_divergence(params)), expected, rtol=1e-6)
+    assert float(il.kl_divergence(il.NoiseParams(zero, zero, zero, zero))) == 0
+
+
+@pytest.mark.parametrize(("size", "ups"), [(32, 3), ((32, 64), 4), (64, 5), ((128, 256), 6), (256, 7), (8, 0)])
+def test_generator_doubles_as_often_as_told(size, ups):
+    h, w = (size, size) if isinstance(size, int) else size
+    generator = il.Generator(2, size, noise_dim=3, latent_dim=4, base_channels=2, num_upsamplings=ups)
+    layout = il.Layout(np.zeros([1, h, w], int), np.zeros([1, h, w], int), 2)
+    image = generator(layout, il.sample_noise(layout, 3))
+    assert image.shape == [1, 3, h, w] and float(image.abs().max()) < 1
+    assert (generator.image_size, generator.start_size) == ((h, w), (h // 2**ups, w // 2**ups))
+
+
+def test_generator_refuses_sizes_that_do_not_halve():
+    with pytest.raises(ValueError, match="image_size=48x48 with num_upsamplings=5.*multiples of 32"):
+        il.Generator(2, 48)
+    with pytest.raises(ValueError, match="start map needs 2 pixels"):
+        il.Generator(2, 32)
+
+
+def test_all_layers_share_one_noise_and_only_the_drawn_latent_is_random():
+    generator, layout = il.Generator(2, 32, 3, 4, 2, 3), boxes()
+    generator.eval()
+    noise, latent = il.sample_noise(layout, 3, 0), normal(2, 4)
+    assert (generator(layout, noise, latent).numpy() == generator(layout, noise, latent).numpy()).all()
+    assert (generator(layout, noise).numpy() != generator(layout, noise).numpy()).any()
+    seen = []
+    for block in generator.blocks:
+        block.register_forward_pre_hook(lambda block, inputs: seen.append(inputs[2]))
+    generator(layout, noise, latent)
+    assert len(seen) == 7 and all(n is noise for n in seen)
+
+
+def test_another_modulation_can_take_inades_place():
+    class Class(paddle.nn.Layer):  # CLADE: one scale and shift per class
+        def __init__(self, channels):
+            super().__init__()
+            self.table = self.create_parameter([2, channels])
+
+        def forward(self, x, layout, noise):
+            return x * paddle.einsum("lc,nlhw->nchw", self.table, layout.semantics()[:, :, :: 32 // x.shape[2], :: 32 // x.shape[3]])
+
+    layout = boxes()
+    generator = il.Generator(2, 32, 3, 4, 2, 3, modulation=Class)
+    generator.eval()
+    a, b = (generator(layout, il.sample_noise(layout, 3, seed), normal(2, 4) * 0) for seed in (0, 1))
+    assert (a.numpy() == b.numpy()).all()
+
+
+def test_encoder_speaks_of_each_instance_and_is_silent_on_absent_ones():
+    encoder, layout, image = il.InstanceEncoder(5, 4), boxes(num_instances=6), normal(2, 3, 32, 32)
+    params = encoder(image, layout)
+    for part in params:
+        assert part.shape == [2, 6, 5]
+        assert (part.numpy()[:, 3:] == 0).all() and (part.numpy()[:, :3] != 0).all()
+    alone = encoder(image[1:], layout[1:])
+    np.testing.assert_allclose(alone.scale_mu.numpy(), params.scale_mu.numpy()[1:], **TOLERANCE)
+    with pytest.raises(ValueError, match="24x24.*multiples of 16"):
+        encoder(normal(2, 3, 24, 24), boxes(size=24))
+
+
+def test_encoder_does_not_care_what_the_ids_are():
+    encoder, image = il.InstanceEncoder(5, 4), normal(2, 3, 32, 32)
+    layout = boxes()
+    renamed = il.Layout(layout.label, layout.instance.numpy()[...] * 700 + 20, 2)
+    a, b = encoder(image, layout).bias_mu.numpy(), encoder(image, renamed).bias_mu.numpy()
+    np.testing.assert_allclose(b[:, [20, 720, 1420]], a, **TOLERANCE)
+
+
+def test_discriminator_returns_every_layer_of_every_scale():
+    outputs = il.MultiscaleDiscriminator(6, 4)(normal(2, 6, 64, 64))
+    shapes = [[tuple(o.shape[1:]) for o in scale] for scale in outputs]
+    # 4x4 windows with padding 2: n -> n // 2 + 1 with stride 2, n + 1 with stride 1.
+    assert shapes[0] == [(4, 33, 33), (8, 17, 17), (16, 9, 9), (32, 10, 10), (1, 11, 11)]
+    assert shapes[1] == [(4, 17, 17), (8, 9, 9), (16, 5, 5), (32, 6, 6), (1, 7, 7)]
+
+
+def test_hinge_losses_of_a_case_worked_by_hand():
+    fake, real = [[paddle.to_tensor([[0.5, -3.0]])]], [[paddle.to_tensor([[0.25, 2.0]])]]
+    both = [a + b for a, b in zip(fake, real, strict=True)]
+    assert len(both[0]) == 2
+    assert float(losses.adversarial_loss(fake)) == 1.25
+    assert [float(t) for t in losses.discriminator_losses(fake, real)] == [0.75, 0.375]
+
+
+def test_feature_matching_sees_the_deep_layers_only_and_holds_the_real_ones_constant():
+    fake = [[normal(2, 3) for _ in range(5)] for _ in range(2)]
+    real = [[normal(2, 3) for _ in range(5)] for _ in range(2)]
+    for tensor in fake[0] + real[0]:
+        tensor.stop_gradient = False
+    loss = losses.feature_matching_loss(fake, real)
+    expected = np.mean([np.abs(f[3].numpy() - r[3].numpy()).mean() for f, r in zip(fake, real, strict=True)])
+    np.testing.assert_allclose(float(loss), expected, rtol=1e-6)
+    loss.backward()
+    assert [t.grad is not None for t in fake[0]] == [False, False, False, True, False]
+    assert all(t.grad is None for t in real[0])
+
+
+def test_a_batch_of_two_halves_is_split():
+    outputs = [[normal(4, 2), normal(4, 1)], [normal(4, 3)]]
+    first, second = losses.split_batch(outputs)
+    for whole, a, b in zip(outputs, first, second, strict=True):
+        for w, x, y in zip(whole, a, b, strict=True):
+            assert (np.concatenate([x.numpy(), y.numpy()]) == w.numpy()).all()
+
+
+def test_spectral_norm_finds_the_largest_singular_value():
+    conv = SpectralConv2D(3, 5, 3, padding=1)
+    x = normal(1, 3, 6, 6)
+    for _ in range(100):
+        conv(x)
+    sigma = np.linalg.svd(conv.weight.numpy().reshape(5, -1), compute_uv=False)[0]
+    conv.eval()
+    u = conv.u.numpy().copy()
+    expected = paddle.nn.functional.conv2d(x, conv.weight / float(sigma), conv.bias, padding=1)
+    np.testing.assert_allclose(conv(x).numpy(), expected.numpy(), **TOLERANCE)
+    assert (conv.u.numpy() == u).all()
+
+
+@pytest.mark.parametrize("size", [6, 40], ids=["unfold", "conv2d"])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (4, 2, 2), (1, 1, 0)])
+def test_convolve_equals_paddles(size, kernel, stride, padding):
+    x, w, b = normal(2, 3, size, size), normal(4, 3, kernel, kernel), normal(4)
+    expected = paddle.nn.functional.conv2d(x, w, b, stride, padding)
+    np.testing.assert_allclose(convolve(x, w, b, stride, padding).numpy(), expected.numpy(), **TOLERANCE)
+
+
+def test_upsample_repeats_pixels():
+    x = normal(2, 3, 4, 5)
+    assert (upsample(x).numpy() == x.numpy().repeat(2, axis=2).repeat(2, axis=3)).all()

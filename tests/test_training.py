@@ -1,0 +1,247 @@
+import csv
+import json
+import os
+import signal
+import threading
+from dataclasses import asdict
+
+import numpy as np
+import paddle
+import pytest
+from PIL import Image
+
+import inade_lite as il
+from inade_lite import checkpoint, training
+
+TINY = {
+    "base_channels": 2,
+    "encoder_channels": 2,
+    "discriminator_channels": 2,
+    "num_upsamplings": 3,
+    "noise_dim": 4,
+    "latent_dim": 4,
+    "batch_size": 2,
+    "lambda_pixel": 10.0,
+    "log_every": 2,
+    "preview_every": 2,
+    "save_every": 2,
+}
+TOWN = il.ToyTown("train", 32, length=12)
+
+
+def tiny(**more):
+    return il.Trainer(il.TrainConfig(**{**TINY, **more}), TOWN)
+
+
+def state(trainer):
+    names = ("generator", "ema", "encoder", "discriminator")
+    return {f"{n}.{k}": v.numpy().copy() for n in names for k, v in getattr(trainer, n).state_dict().items()}
+
+
+def assert_same_state(a, b):
+    a, b = state(a), state(b)
+    tolerance = 0 if il.runtime.device() == "cpu" else 1e-5  # a GPU sums in any order
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance, err_msg=name)
+
+
+def batch(k=0, n=2):
+    return il.collate([TOWN[k + i] for i in range(n)])
+
+
+def test_a_step_moves_every_network_and_returns_finite_terms():
+    trainer = tiny()
+    before = state(trainer)
+    terms = trainer.step(batch())
+    assert set(terms) == {"kl", "adversarial", "feature", "pixel", "fake", "real"}
+    assert all(np.isfinite(float(t)) for t in terms.values())
+    after = state(trainer)
+    moved = {name.split(".")[0] for name in after if (after[name] != before[name]).any()}
+    assert moved == {"generator", "ema", "encoder", "discriminator"}
+
+
+def test_the_generators_losses_leave_the_discriminator_without_gradients():
+    trainer = tiny()
+    real = paddle.to_tensor(batch()["image"])
+    layout = il.Layout(batch()["label"], batch()["instance"], TOWN.num_classes)
+    scene = paddle.concat([layout.semantics(), layout.edges()], axis=1)
+    trainer.optimizer_g.step = lambda: None
+    trainer.optimizer_g.clear_grad = lambda: None
+    trainer._generator_step(layout, scene, real)
+    assert all(p.grad is None for p in trainer.discriminator.parameters())
+    assert all(not p.stop_gradient for p in trainer.discriminator.parameters())
+    assert all(p.grad is not None for p in [*trainer.generator.parameters(), *trainer.encoder.parameters()])
+
+
+@pytest.mark.parametrize(("share", "terms"), [(0.0, True), (1.0, False)])
+def test_plain_share_decides_who_rebuilds(share, terms):
+    got = tiny(plain_share=share).step(batch())
+    assert all((name in got) is terms for name in ("kl", "feature", "pixel"))
+
+
+def test_a_perceptual_loss_can_be_plugged_in():
+    seen = []
+
+    def perceptual(fake, real):
+        seen.append((fake.shape, real.shape))
+        return (fake - real).square().mean()
+
+    trainer = il.Trainer(il.TrainConfig(**{**TINY, "lambda_perceptual": 2.0}), TOWN, perceptual=perceptual)
+    assert "perceptual" in trainer.step(batch())
+    assert seen == [([1, 3, 32, 32], [1, 3, 32, 32])]
+
+
+def test_rebuilding_is_learned():
+    trainer = tiny(plain_share=0.0, learning_rate=4e-3, time_scales=1.0, lambda_feature=0.0)
+    losses = [float(trainer.step(batch())["pixel"]) for _ in range(40)]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others():
+    runs = [tiny(seed=seed) for seed in (1, 1, 2)]
+    for trainer in runs:
+        trainer.fit(2, progress=False)
+    assert_same_state(runs[0], runs[1])
+    assert any((a != b).any() for a, b in zip(state(runs[0]).values(), state(runs[2]).values(), strict=True))
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
+    whole, first = tiny(), tiny()
+    whole.fit(6, progress=False)
+    first.fit(4, tmp_path, progress=False)
+    second = il.Trainer.resume(tmp_path, TOWN)
+    assert second.steps_done == 4 and asdict(second.config) == asdict(first.config)
+    second.fit(2, tmp_path, progress=False)
+    assert_same_state(whole, second)
+    rows = list(csv.DictReader((tmp_path / "losses.csv").open()))
+    assert [row["step"] for row in rows] == ["2", "4", "6"]
+    np.testing.assert_allclose([float(r["pixel"]) for r in rows], [r["pixel"] for r in whole.history], rtol=1e-4)
+
+
+def test_the_average_is_the_average():
+    trainer = tiny(ema_decay=0.75)
+    trainer.steps_done = 1000  # past the shorter memory of the first steps
+    name, weight = next(iter(trainer.generator.named_parameters()))
+    average = dict(trainer.ema.named_parameters())[name].numpy().copy()
+    trainer.step(batch())
+    expected = 0.75 * average + 0.25 * weight.numpy()
+    np.testing.assert_allclose(dict(trainer.ema.named_parameters())[name].numpy(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_previews_are_the_same_scenes_with_the_same_noise(tmp_path):
+    trainer, seen = tiny(), []
+    a, b = trainer.preview(), trainer.preview()
+    assert list(a) == ["real", "rebuilt", "sample 1", "sample 2"]
+    assert all((a[name] == b[name]).all() for name in a) and (a["sample 1"] != a["sample 2"]).any()
+    trainer.fit(4, tmp_path, on_preview=lambda t: seen.append(t.steps_done), progress=False)
+    assert seen == [2, 4]
+    assert Image.open(tmp_path / "preview_000004.png").size == (8 * 32, 4 * 32)
+
+
+def test_ctrl_c_finishes_the_step_and_saves(tmp_path):
+    trainer = tiny()
+    calls = []
+
+    def interrupt(_):
+        calls.append(trainer.steps_done)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 2.*resume"):
+        trainer.fit(50, tmp_path, on_preview=interrupt, progress=False)
+    assert calls == [2]
+    assert il.Trainer.resume(tmp_path, TOWN).steps_done == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_training_runs_outside_the_main_thread():
+    trainer = tiny()
+    thread = threading.Thread(target=lambda: trainer.fit(1, progress=False))
+    thread.start()
+    thread.join()
+    assert trainer.steps_done == 1
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
+    trainer = tiny()
+    trainer.fit(2, tmp_path, progress=False)
+    weight = next(iter(trainer.generator.parameters()))
+    weight.set_value(weight * float("nan"))
+    with pytest.raises(FloatingPointError, match="nan at step 4.*learning_rate"):
+        trainer.fit(2, tmp_path, progress=False)
+    assert il.Trainer.resume(tmp_path, TOWN).steps_done == 2
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    trainer = tiny()
+    folder = tmp_path_factory.mktemp("trained")
+    trainer.fit(2, folder, progress=False)
+    return trainer, folder
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, 5000])
+def test_a_checkpoint_cut_short_is_told(trained, tmp_path, keep):
+    content = (trained[1] / training.CHECKPOINT).read_bytes()
+    (tmp_path / training.CHECKPOINT).write_bytes(content[:keep])
+    with pytest.raises(ValueError, match=f"{training.CHECKPOINT} is cut short"):
+        il.Trainer.resume(tmp_path, TOWN)
+
+
+def test_a_missing_checkpoint_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="checkpoint.safetensors is missing"):
+        il.Trainer.resume(tmp_path, TOWN)
+
+
+def test_a_checkpoint_of_another_shape_is_told(trained, tmp_path):
+    tensors, metadata = checkpoint.read_tensors(trained[1] / training.CHECKPOINT)
+    metadata["train_config"]["base_channels"] = 4
+    checkpoint.write_tensors(tmp_path / training.CHECKPOINT, tensors, metadata)
+    with pytest.raises(ValueError, match=r"checkpoint.safetensors: generator\.\S+ has shape \[.*\], this Generator needs"):
+        il.Trainer.resume(tmp_path, TOWN)
+
+
+def test_a_checkpoint_of_another_data_set_is_told(trained):
+    with pytest.raises(ValueError, match=r"image_size \[32, 32\], this data set has \[48, 48\]"):
+        il.Trainer.resume(trained[1], il.ToyTown("train", 48, length=8))
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(trained, tmp_path, monkeypatch):
+    trainer = trained[0]
+    trainer.save(tmp_path)
+    old = (tmp_path / training.CHECKPOINT).read_bytes()
+
+    def full(self, content):
+        with open(self, "wb") as file:
+            file.write(content[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left.*free some space.*checkpoint.safetensors"):
+        trainer.save(tmp_path)
+    assert [f.name for f in tmp_path.iterdir()] == [training.CHECKPOINT]
+    assert (tmp_path / training.CHECKPOINT).read_bytes() == old
+
+
+def test_a_stored_model_draws_the_same_pictures(trained, tmp_path):
+    trainer = trained[0]
+    il.save_pretrained(tmp_path / "m.safetensors", trainer, note="here")
+    model = il.load_pretrained(tmp_path / "m.safetensors")
+    assert model.class_names == TOWN.class_names
+    assert (model.config["note"], model.config["steps"]) == ("here", 2)
+    assert not model.generator.training and not model.encoder.training
+    layout = il.Layout(batch()["label"], batch()["instance"], TOWN.num_classes)
+    a, b = (il.sample(g, layout, seed=3).numpy() for g in (trainer.ema, model.generator))
+    assert np.abs(a - b).max() * 127.5 < 1  # stored in half precision
+
+
+def test_an_unknown_model_is_told_with_those_that_exist():
+    with pytest.raises(FileNotFoundError, match="no pretrained model 'inada'; there are .*'inade'"):
+        il.load_pretrained("inada")
+
+
+def test_the_shipped_model_says_where_it_comes_from():
+    model = il.load_pretrained("inade")
+    assert model.class_names == il.ToyTown("val", 64).class_names
+    assert model.generator.image_size == (64, 64)
+    assert {"train_config", "steps", "seconds", "made_by"} <= set(model.config)
+    assert json.dumps(model.config)
