@@ -20,5 +20,33 @@ from .training import TrainConfig, Trainer  # noqa: E402
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "FAST",
+    "FolderDataset",
+    "Generator",
+    "INADE",
+    "InstanceConv2D",
+    "InstanceEncoder",
+    "Layout",
+    "MultiscaleDiscriminator",
+    "NoiseParams",
+    "ToyTown",
+    "TrainConfig",
+    "Trainer",
+    "batches",
+    "collate",
+    "compact_instances",
+    "figures",
+    "kl_divergence",
+    "load_pretrained",
+    "metrics",
+    "remap_noise",
+    "sample",
+    "sample_noise",
+    "save_pretrained",
+    "textbook",
+    "write_folder",
+]
+
 # Notebooks shorten their training where this is set; the tests set it.
 FAST = os.environ.get("INADE_LITE_FAST") == "1"

@@ -43,7 +43,7 @@ def draw(arguments):
     layout = Layout(batch["label"], batch["instance"], dataset.num_classes)
     rows = [sample(model.generator, layout, arguments.seed + k).numpy() for k in range(arguments.samples)]
     labels = [figures.color_labels(item["label"], dataset.class_colors) for item in items]
-    images = labels + [figures.to_image(image) for image in [*batch["image"], *(image for row in rows for image in row)]]
+    images = labels + [figures.to_image(image) for row in [batch["image"], *rows] for image in row]
     figures.show_grid(images, columns=len(items)).savefig(arguments.out, dpi=100)
     print(f"{arguments.out}: label maps, real pictures, then {arguments.samples} rows of samples")
 
@@ -65,8 +65,10 @@ def parser():
     top = argparse.ArgumentParser(prog="python -m inade_lite", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="command")
 
+    show_defaults = argparse.ArgumentDefaultsHelpFormatter
+
     def command(name, run, text):
-        sub = commands.add_parser(name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        sub = commands.add_parser(name, help=text, description=text, formatter_class=show_defaults)
         sub.set_defaults(run=run)
         return sub
 

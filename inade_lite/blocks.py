@@ -1,4 +1,4 @@
-"""What generator and discriminator are made of besides the paper's layers: spectral norm, up-sampling, initialisation."""
+"""What the networks are made of besides the paper's layers: spectral norm, up-sampling, initialisation."""
 
 import paddle
 import paddle.nn.functional as F
@@ -8,8 +8,8 @@ from paddle import nn
 class SpectralConv2D(nn.Layer):
     """Convolution whose weight is divided by its largest singular value (Miyato et al., 2018).
 
-    sigma = u' W v with W as [O, C*K*K]; a training forward improves v and then u by one power iteration, evaluation uses
-    them as they are. The weight itself is `weight`; u and v are buffers and travel with the state.
+    sigma = u' W v with W as [O, C*K*K]; a training forward improves v and then u by one power iteration, evaluation
+    uses them as they are. The weight itself is `weight`; u and v are buffers and travel with the state.
     """
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True):
@@ -34,7 +34,7 @@ class SpectralConv2D(nn.Layer):
 def convolve(x, weight, bias=None, stride=1, padding=0):
     """F.conv2d, in the form that is faster where it runs.
 
-    Paddle's CPU convolution handles small maps image by image; unfolding them and one batched matmul takes half the time.
+    Paddle's CPU convolution handles small maps slowly; unfolding them and one batched matmul takes half the time.
     """
     n, _, h, w = x.shape
     if not x.place.is_cpu_place() or h * w > 24**2:
@@ -53,15 +53,19 @@ def upsample(x):
     return x.reshape([n, c, h, 1, w, 1]).expand([n, c, h, 2, w, 2]).reshape([n, c, 2 * h, 2 * w])
 
 
-def initialize(network, gain=0.02):
-    """The original's start: Xavier normal with this gain for every convolution and Linear, zero biases. INADE keeps its own."""
-    for layer in network.sublayers(include_self=True):
+def initialize(network, gain=0.02, noise_gain=None):
+    """Xavier normal with this gain for every convolution and Linear, zero biases; 0.02 is the original's start.
+
+    noise_gain: the gain of INADE's fc_noise, by default the same. INADE keeps its own weight, bias. Returns the network.
+    """
+    for name, layer in network.named_sublayers(include_self=True):
         weight = getattr(layer, "weight", None)
         if weight is None or len(weight.shape) not in (2, 4):
             continue
         # Linear stores [in, out], a convolution [out, in, K, K]; the sum is all that Xavier needs.
         fans = (weight.shape[0] + weight.shape[1]) * (weight[0, 0].size if len(weight.shape) == 4 else 1)
-        weight.set_value(paddle.randn(weight.shape) * (gain * (2.0 / fans) ** 0.5))
+        scale = noise_gain if noise_gain is not None and name.endswith("fc_noise") else gain
+        weight.set_value(paddle.randn(weight.shape) * (scale * (2.0 / fans) ** 0.5))
         if getattr(layer, "bias", None) is not None:
             layer.bias.set_value(paddle.zeros(layer.bias.shape))
     return network

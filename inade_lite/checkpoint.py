@@ -17,7 +17,7 @@ PRETRAINED = Path(__file__).resolve().parents[1] / "data" / "pretrained"
 
 
 def write_tensors(path, tensors, metadata):
-    """Write {name: ndarray} and a JSON-able dict of metadata to one file. OSError names the file; an old one survives it."""
+    """Write {name: ndarray} and a JSON-able dict to one file. OSError names the file; an old one survives it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
@@ -39,7 +39,7 @@ def read_tensors(path):
             metadata = json.loads(file.metadata()["metadata"])
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except (safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is cut short or not a checkpoint of this project ({error}); use another copy") from error
+        raise ValueError(f"{path} is cut short or not this project's ({error}); use another copy") from error
 
 
 def state_arrays(layer, prefix=""):
@@ -87,7 +87,7 @@ def load_pretrained(name):
         path = Path(name)
     if not path.is_file():
         known = sorted(file.stem for file in PRETRAINED.glob("*.safetensors"))
-        raise FileNotFoundError(f"no pretrained model {name!r}; there are {known}, or give the path of a .safetensors file")
+        raise FileNotFoundError(f"no pretrained model {name!r}; there are {known}, or give a .safetensors file")
     tensors, config = read_tensors(path)
     train = config["train_config"]
     generator = Generator(

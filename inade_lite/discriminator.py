@@ -41,7 +41,8 @@ class MultiscaleDiscriminator(nn.Layer):
 
     def __init__(self, in_channels, base_channels=64, num_scales=2, num_layers=4):
         super().__init__()
-        self.scales = nn.LayerList([PatchDiscriminator(in_channels, base_channels, num_layers) for _ in range(num_scales)])
+        scales = [PatchDiscriminator(in_channels, base_channels, num_layers) for _ in range(num_scales)]
+        self.scales = nn.LayerList(scales)
         initialize(self)
 
     def forward(self, x):

@@ -16,18 +16,17 @@ from .noise import NoiseParams
 class InstanceEncoder(nn.Layer):
     """(image [N, 3, H, W], layout) -> NoiseParams, each [N, I, Z]. H and W are multiples of 16.
 
-    Down: 3 -> f -> 2f -> 4f -> 8f, stride 2; middle: 8f -> 4f; up with skips: 8f -> 2f, 4f -> f, 2f -> f; four heads f -> Z.
+    Down 3 -> f -> 2f -> 4f -> 8f, stride 2; middle 8f -> 4f; up with skips 8f -> 2f, 4f -> f, 2f -> f; four heads f -> Z.
     Every convolution but the heads is followed by instance norm and leaky ReLU.
     """
 
     def __init__(self, noise_dim, base_channels=64):
         super().__init__()
         f = base_channels
-        self.down = nn.LayerList(
-            [InstanceConv2D(a, b, 3, stride=2, padding=1) for a, b in [(3, f), (f, 2 * f), (2 * f, 4 * f), (4 * f, 8 * f)]]
-        )
+        down, up = [(3, f), (f, 2 * f), (2 * f, 4 * f), (4 * f, 8 * f)], [(8 * f, 2 * f), (4 * f, f), (2 * f, f)]
+        self.down = nn.LayerList([InstanceConv2D(a, b, 3, stride=2, padding=1) for a, b in down])
         self.middle = InstanceConv2D(8 * f, 4 * f, 3, padding=1)
-        self.up = nn.LayerList([InstanceConv2D(a, b, 3, padding=1) for a, b in [(8 * f, 2 * f), (4 * f, f), (2 * f, f)]])
+        self.up = nn.LayerList([InstanceConv2D(a, b, 3, padding=1) for a, b in up])
         self.heads = nn.LayerList([InstanceConv2D(f, noise_dim, 3, padding=1) for _ in NoiseParams._fields])
         initialize(self)
 
@@ -49,9 +48,9 @@ class InstanceEncoder(nn.Layer):
 def instance_means(convolutions, x, layout):
     """The mean of every convolution's output over each instance's pixels, each [N, I, Z]; zeros for absent instances.
 
-    A 3x3 stride-1 convolution is linear in its taps, so the taps are averaged first and convolved afterwards: 9 C numbers
-    per instance instead of Z feature maps, exactly the same means. Pixel q serves instance i as tap t where the window's
-    centre q - t lies in i too.
+    A convolution is linear in its taps, so the taps are averaged first and convolved afterwards: 9 C numbers per
+    instance instead of Z feature maps, exactly the same means. Pixel q serves instance i as tap t where the window's
+    centre q - t lies in i too. The convolutions are 3x3 with stride 1 and padding 1.
     """
     n, c, h, w = x.shape
     instances, mask = layout.instances((h, w)), layout.same_instance((h, w), 3, padding=1)

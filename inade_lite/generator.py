@@ -1,4 +1,4 @@
-"""The generator (paper, section 3.3): a pure-noise start map, then residual blocks that learn the layout only through INADE.
+"""The generator: a pure-noise start map, then residual blocks that learn the layout only through INADE.
 
 Training and sampling see the same kind of start map, and it holds no structure to lean on: what the picture shows comes
 from the maps, how each instance looks comes from its noise.
@@ -43,7 +43,7 @@ class Generator(nn.Layer):
     """(layout, noise [N, I, 2, Z], latent [N, latent_dim]) -> images [N, 3, H, W] in (-1, 1).
 
     image_size: int or (H, W), divisible by 2^num_upsamplings, with at least 2 pixels left for the start map.
-    num_upsamplings: 5, 6, 7 are the original's normal, more, most; smaller values leave up-samplings out from the front.
+    num_upsamplings: 5, 6, 7 are the original's normal, more, most; smaller values leave out those in front.
     norm: "instance" or "batch". modulation: channels -> layer(x, layout, noise), by default INADE.
     """
 
@@ -85,12 +85,13 @@ class Generator(nn.Layer):
             before.append(7)
         self.upsample_before = sorted(before)
         self.fc = nn.Linear(latent_dim, widths[0] * self.start_size[0] * self.start_size[1])
-        self.blocks = nn.LayerList([ResidualBlock(a, b, modulation) for a, b in zip(widths[:-1], widths[1:], strict=True)])
+        pairs = zip(widths[:-1], widths[1:], strict=True)
+        self.blocks = nn.LayerList([ResidualBlock(a, b, modulation) for a, b in pairs])
         self.to_image = nn.Conv2D(widths[-1], 3, 3, padding=1)
         initialize(self)
 
     def forward(self, layout, noise, latent=None):
-        """latent=None draws a fresh N(0, 1). One noise serves every layer: all of them see the same look of an instance."""
+        """latent=None draws a fresh N(0, 1). One noise serves every layer: all see the same look of an instance."""
         if latent is None:
             latent = randn([len(layout), self.latent_dim])
         x = self.fc(latent).reshape([len(layout), -1, *self.start_size])
@@ -105,7 +106,10 @@ def sample(generator, layout, seed=None):
     seeds = [None, None] if seed is None else np.random.SeedSequence(seed).generate_state(2).tolist()
     noise = sample_noise(layout, generator.noise_dim, seeds[0])
     shape = [len(layout), generator.latent_dim]
-    latent = randn(shape) if seed is None else to_tensor(np.random.default_rng(seeds[1]).standard_normal(shape, np.float32))
+    if seed is None:
+        latent = randn(shape)
+    else:
+        latent = to_tensor(np.random.default_rng(seeds[1]).standard_normal(shape, np.float32))
     was_training = generator.training
     generator.eval()
     images = generator(layout, noise, latent)

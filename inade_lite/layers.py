@@ -6,12 +6,12 @@ from paddle import nn
 
 
 class INADE(nn.Layer):
-    """Instance-adaptive denormalization (paper, section 3.2, eq. 4).
+    """Instance-adaptive denormalization (paper, sections 3.2 and 3.3).
 
         out = (w0[l] * n0[i] + b0[l]) * norm(x) + (w1[l] * n1[i] + b1[l]),        n = fc_noise(noise)
 
-    for a pixel of class l and instance i. Class l owns a distribution of scales and shifts, with deviation w[l] and mean
-    b[l]; instance i draws from it through its noise. There is no "1 +" as SPADE has.
+    for a pixel of class l and instance i. Class l owns a distribution of scales and shifts, with deviation w[l] and
+    mean b[l]; instance i draws from it through its noise. There is no "1 +" as SPADE has.
 
     channels: C; num_classes: L; noise_dim: Z; norm: "instance" or "batch", without learned parameters.
     sketch: also merge a sketch map, through a 3x3 convolution and a 1x1 convolution over both.
@@ -21,8 +21,9 @@ class INADE(nn.Layer):
     def __init__(self, channels, num_classes, noise_dim, norm="instance", sketch=False):
         super().__init__()
         # Paddle's Uniform() is U(-1, 1).
-        self.weight = self.create_parameter([num_classes, channels, 2], default_initializer=nn.initializer.Uniform(0, 1))
-        self.bias = self.create_parameter([num_classes, channels, 2], is_bias=True)
+        shape, uniform = [num_classes, channels, 2], nn.initializer.Uniform(0, 1)
+        self.weight = self.create_parameter(shape, default_initializer=uniform)
+        self.bias = self.create_parameter(shape, is_bias=True)
         self.fc_noise = nn.Linear(noise_dim, channels)
         self.norm = normalization(norm, channels)
         if sketch:
@@ -40,8 +41,9 @@ class INADE(nn.Layer):
         return out
 
     def modulation(self, layout, noise):
-        """Scale and shift of every region, each [N, R, C]: the formula, computed once per region instead of per pixel."""
-        n = F.embedding(layout.region_instance, self.fc_noise(noise).flatten(2).flatten(0, 1))  # [N, I, 2, C] -> [N, R, 2C]
+        """Scale and shift of every region, each [N, R, C]: the formula, once per region instead of once per pixel."""
+        n = self.fc_noise(noise).flatten(2).flatten(0, 1)  # [N, I, 2, C] -> [N*I, 2C]
+        n = F.embedding(layout.region_instance, n)  # [N, R, 2C]
         w, b = (
             F.embedding(layout.region_label, p.transpose([0, 2, 1]).flatten(1))  # [L, C, 2] -> [N, R, 2C]
             for p in (self.weight, self.bias)
@@ -59,7 +61,7 @@ def normalization(name, channels):
 
 
 class BatchNorm(nn.Layer):
-    """Batch normalization without learned parameters, keeping PyTorch's running variance (divided by n - 1, Paddle: n)."""
+    """Batch normalization without learned parameters. The running variance is PyTorch's: unbiased, Paddle's is not."""
 
     def __init__(self, channels, momentum=0.9, epsilon=1e-5):
         super().__init__()
@@ -71,7 +73,7 @@ class BatchNorm(nn.Layer):
         if not self.training:
             return F.batch_norm(x, self.running_mean, self.running_var, epsilon=self.epsilon)
         before = self.momentum * self.running_var
-        y = F.batch_norm(x, self.running_mean, self.running_var, training=True, momentum=self.momentum, epsilon=self.epsilon)
+        y = F.batch_norm(x, self.running_mean, self.running_var, None, None, True, self.momentum, self.epsilon)
         count = x.shape[0] * x.shape[2] * x.shape[3]
         self.running_var.set_value(self.running_var + (self.running_var - before) / (count - 1))
         return y

@@ -1,4 +1,4 @@
-"""The losses (paper, section 3.5): hinge, feature matching, KL, and an optional perceptual loss.
+"""The losses: hinge, feature matching, KL, and an optional perceptual loss.
 
 `outputs` is what MultiscaleDiscriminator returns: for each scale the list of its layers' outputs, the score last. Every
 loss is a mean over a scale's patches, then over the scales.
@@ -37,4 +37,5 @@ def feature_matching_loss(fake, real, first_layer=3):
 def split_batch(outputs):
     """Separate the discriminator's outputs of one concatenated batch into those of its first and second half."""
     half = len(outputs[0][0]) // 2
-    return tuple([[features[part] for features in scale] for scale in outputs] for part in (slice(half), slice(half, None)))
+    first = [[features[:half] for features in scale] for scale in outputs]
+    return first, [[features[half:] for features in scale] for scale in outputs]

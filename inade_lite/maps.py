@@ -1,7 +1,7 @@
 """Label map and instance map: everything the layers need to know about who owns which pixel.
 
-INADE's scale and shift depend on a pixel only through its class l and its instance i (paper, eq. 4). All pixels that
-share (l, i) form one *region*, so a layer works on a short table of regions, [N, R, C], and paints it onto the pixels:
+INADE's scale and shift depend on a pixel only through its class l and its instance i (paper, sections 3.2 and 3.3). All
+pixels that share (l, i) form one *region*, so a layer works on a short table of regions, [N, R, C], and paints it:
 
     paint:  out[n, c, p] = table[n, r(p), c]            pool:  out[n, r, c] = sum of x[n, c, p] over p with r(p) = r
 
@@ -103,8 +103,8 @@ class Segments:
 class Layout:
     """A batch of label maps and instance maps: what to paint, and where one thing ends and the next begins.
 
-    label, instance: Tensor or ndarray [N, H, W] of any integer type. Class ids 0..num_classes-1; instance ids >= 0, with
-    gaps and absent ids allowed. num_instances: I, by default the largest id + 1. ValueError names whatever does not fit.
+    label, instance: Tensor or ndarray [N, H, W] of any integer type. Class ids 0..num_classes-1; instance ids >= 0,
+    with gaps and absent ids allowed. num_instances: I, by default the largest id + 1. ValueError names what is wrong.
 
     What depends on the maps alone (regions, resized maps, masks) is computed once per size and kept.
     """
@@ -118,7 +118,7 @@ class Layout:
             )
         self.num_classes = int(num_classes)
         self.num_instances = int(self._instance.max()) + 1 if num_instances is None else int(num_instances)
-        _check_range("label", "num_classes", self._label, self.num_classes, "map unlabelled pixels to an extra last class")
+        _check_range("label", "num_classes", self._label, self.num_classes, "give unlabelled pixels an extra class")
         _check_range("instance", "num_instances", self._instance, self.num_instances, "see compact_instances")
         self._memo = {}
 
@@ -207,7 +207,7 @@ class Layout:
         return self._once((name, size), lambda: Segments(resize_nearest(index, size), count))
 
     def same_instance(self, size, kernel_size, stride=1, padding=0):
-        """The mask of the instance-aware convolution (paper, section 3.4).
+        """The mask of the instance-aware convolution (paper, section 3.4; built in notebook 3).
 
         1 where a tap of the window lies in the same instance as the window's centre, float32 [N, K*K, windows].
         """
@@ -225,9 +225,9 @@ class Layout:
 def compact_instances(label, instance, ignore_index=None):
     """Instance ids 0..I-1 per image, one for each (class, instance) pair, in the order of (class, old id).
 
-    label, instance: integer maps [H, W] or [N, H, W], as a data set stores them: Cityscapes' 24001, COCO ids that collide
-    with class ids, 16-bit PNGs. Pixels of class `ignore_index` count as one instance whatever their ids. Returns an int64
-    array of the same shape (a Tensor for a Tensor). ValueError for float maps, unequal shapes or negative ids.
+    label, instance: integer maps [H, W] or [N, H, W], as a data set stores them: Cityscapes' 24001, COCO ids that
+    collide with class ids, 16-bit PNGs. Pixels of class `ignore_index` count as one instance whatever their ids.
+    Returns int64 of the same shape (a Tensor for a Tensor). ValueError for float maps, unequal shapes, negative ids.
     """
     single = len(label.shape) == 2
     arrays = [_integer_map(name, m, single) for name, m in (("label", label), ("instance", instance))]
@@ -278,6 +278,6 @@ def _check_range(name, bound, ids, limit, remedy):
     if len(bad):
         n, y, x = np.argwhere(ids == bad[0])[0]
         raise ValueError(
-            f"{name}: ids {bad[:5].tolist()}{'...' if len(bad) > 5 else ''} are outside 0..{limit - 1} ({bound}={limit}), "
-            f"first at image {n}, row {y}, column {x}; {remedy}"
+            f"{name}: ids {bad[:5].tolist()}{'...' if len(bad) > 5 else ''} are outside 0..{limit - 1} "
+            f"({bound}={limit}), first at image {n}, row {y}, column {x}; {remedy}"
         )

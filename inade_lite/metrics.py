@@ -1,10 +1,10 @@
 """Two measures of instance diversity against ToyTown's known truth.
 
-For every thing instance of at least 20 pixels, a is its mean RGB (0..255) in each of K pictures, [K, 3]: generated ones,
-with fresh noise and latent, and for the truth K redrawn ones, where every instance's look is drawn anew.
+For every thing instance of at least 20 pixels, a is its mean RGB (0..255) in each of K pictures, [K, 3]: generated
+ones, with fresh noise and latent, and for the truth K redrawn ones, where every instance's look is drawn anew.
 
     spread ratio(class)           = sqrt(mean of var(generated a) / mean of var(redrawn a)),        ddof 1
-                                    means over the class's instances and RGB; 1 is as varied as the truth, 0 is no variety
+                                    means over the class's instances and RGB; 1: as varied as the truth, 0: no variety
     same-class correlation(class) = sum (a - mean a)(b - mean b) / sqrt(sum (a - mean a)^2 * sum (b - mean b)^2)
                                     over pairs a, b of the class in one picture, K samples and RGB; 0 for independent
                                     instances, 1 for one look for all

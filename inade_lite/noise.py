@@ -1,9 +1,9 @@
-"""Noise: one sample per instance, shared by every layer (paper, sections 3.2 and 3.3; built in notebook 4).
+"""Noise: one sample per instance, shared by every layer (paper, sections 3.3 and 3.4; built in notebook 4).
 
-While sampling, the noise of an instance is plain N(0, 1). While training, the encoder moves it to where it means the look
-of that instance in the real image:
+While sampling, the noise of an instance is plain N(0, 1). While training, the encoder moves it to where it means the
+look of that instance in the real image:
 
-    noise' = noise * exp(logvar / 2) + mu                                    (prior noise remapping, eq. 5)
+    noise' = noise * exp(logvar / 2) + mu                                    (prior noise remapping)
 """
 
 from typing import NamedTuple
@@ -33,7 +33,7 @@ def sample_noise(layout, noise_dim, seed=None):
 
 
 def remap_noise(noise, params):
-    """Remap noise [N, I, 2, Z] by the encoder's NoiseParams (eq. 5). An absent instance (zeros) keeps its noise."""
+    """Remap noise [N, I, 2, Z] by the encoder's NoiseParams. An absent instance (zeros) keeps its noise."""
     mu = paddle.stack([params.scale_mu, params.bias_mu], axis=2)
     logvar = paddle.stack([params.scale_logvar, params.bias_logvar], axis=2)
     return noise * paddle.exp(0.5 * logvar) + mu

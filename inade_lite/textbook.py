@@ -21,7 +21,7 @@ def instance_one_hot(layout):
 
 
 def modulation(layer, layout, noise, size):
-    """Scale and shift of an INADE layer for every pixel, each [N, C, h, w] (paper, eq. 4; built in notebook 2)."""
+    """Scale and shift of an INADE layer for every pixel, each [N, C, h, w] (paper, sections 3.2, 3.3; notebook 2)."""
     semantics = resize_one_hot(layout.semantics(), size)
     instances = resize_one_hot(instance_one_hot(layout), size)
     n = layer.fc_noise(noise)  # [N, I, 2, C]
@@ -47,7 +47,7 @@ def instance_mask(instance, kernel_size, stride=1, padding=0):
 
 
 def instance_conv(layer, x, layout):
-    """What InstanceConv2D.forward computes: [N, C, H, W] -> [N, O, H', W'] (paper, section 3.4; built in notebook 3)."""
+    """What InstanceConv2D.forward computes: [N, C, H, W] -> [N, O, H', W'] (paper, section 3.4; notebook 3)."""
     n, c, h, w = x.shape
     k, s, p = layer.kernel_size, layer.stride, layer.padding
     instance = resize_one_hot(layout.instance.unsqueeze(1), (h, w))

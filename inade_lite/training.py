@@ -1,4 +1,4 @@
-"""Training (paper, section 3.5; built in notebook 5): the generator with its encoder, then the discriminator.
+"""Training (built in notebook 5): the generator with its encoder, then the discriminator.
 
 Part of every batch learns to rebuild its real pictures from the encoder's noise, the rest to please the discriminator
 from plain N(0, 1) noise: training sees what sampling will bring, and the look of an instance stays tied to its noise.
@@ -38,7 +38,7 @@ class TrainConfig:
     """All that a run depends on besides its data. The defaults suit 64x64 pictures and two CPU cores."""
 
     # The networks
-    noise_dim: int = 16  # Z, the noise of one instance
+    noise_dim: int = 8  # Z, the noise of one instance
     latent_dim: int = 64  # the latent of the start map
     base_channels: int = 16  # f of the generator
     encoder_channels: int = 16  # f of the encoder
@@ -46,18 +46,21 @@ class TrainConfig:
     num_upsamplings: int = 4  # of the generator; 5 is the original's "normal"
     norm: str = "instance"  # of the generator, or "batch"
     init_gain: float = 1.0  # of the Xavier normal start; the original's 0.02 takes far more steps
+    noise_gain: float = 0.1  # of fc_noise: noise starts quiet and grows where it tells the look
 
     # The losses
     lambda_feature: float = 10.0  # feature matching
     lambda_kl: float = 0.05  # half of it times the KL summed over batch, instances and dimensions
-    lambda_pixel: float = 0.0  # mean |fake - real| of the rebuilt pictures; at 64x64 it does what a perceptual loss does
+    lambda_pixel: float = 10.0  # mean |fake - real| of the rebuilt pictures: at 64x64 in place of a perceptual loss
     lambda_perceptual: float = 0.0  # times Trainer's `perceptual(fake, real)`
     plain_share: float = 0.5  # share of a batch with plain noise and the adversarial loss only; the original: 0
 
     # The optimizers
     batch_size: int = 8
-    learning_rate: float = 2e-4
-    time_scales: float = 2.0  # generator and encoder learn at learning_rate / this, the discriminator at learning_rate * this
+    learning_rate_g: float = 4e-4  # of generator and encoder
+    learning_rate_d: float = (
+        8e-4  # of the discriminator, the faster of the two time scales; the original: 1e-4 and 4e-4
+    )
     beta1: float = 0.0
     beta2: float = 0.9
     ema_decay: float = 0.998  # of the averaged generator, which is the one that samples
@@ -86,7 +89,7 @@ class Trainer:
         self.image_size = tuple(self.preview_items[0]["image"].shape[1:])
 
         paddle.seed(config.seed)
-        self.generator = initialize(self._new_generator(), config.init_gain)
+        self.generator = initialize(self._new_generator(), config.init_gain, config.noise_gain)
         self.ema = self._new_generator()
         self.ema.set_state_dict(self.generator.state_dict())
         self.ema.eval()
@@ -95,8 +98,8 @@ class Trainer:
         self.discriminator = initialize(
             MultiscaleDiscriminator(in_channels, config.discriminator_channels), config.init_gain
         )
-        self.optimizer_g = self._adam(config.learning_rate / config.time_scales, self.generator, self.encoder)
-        self.optimizer_d = self._adam(config.learning_rate * config.time_scales, self.discriminator)
+        self.optimizer_g = self._adam(config.learning_rate_g, self.generator, self.encoder)
+        self.optimizer_d = self._adam(config.learning_rate_d, self.discriminator)
 
     def _new_generator(self):
         c = self.config
@@ -117,7 +120,7 @@ class Trainer:
     # ---- One step
 
     def step(self, batch):
-        """One update of generator and encoder, then one of the discriminator. Returns the loss terms, scalar Tensors."""
+        """Update generator and encoder, then the discriminator. Returns the loss terms, scalar Tensors."""
         paddle.seed(self.config.seed * 1_000_003 + self.steps_done)  # a resumed run draws what an unbroken one draws
         real = paddle.to_tensor(batch["image"])
         layout = Layout(batch["label"], batch["instance"], self.dataset.num_classes)
@@ -158,7 +161,7 @@ class Trainer:
         return fake, terms
 
     def _discriminator_step(self, scene, fake, real):
-        """The pictures that the generator has just made serve again: the original draws new ones, which costs a pass."""
+        """The pictures just made serve again: the original draws new ones, which costs a pass."""
         both = paddle.concat([paddle.concat([scene, image], axis=1) for image in (fake, real)])
         terms = {}
         terms["fake"], terms["real"] = losses.discriminator_losses(*losses.split_batch(self.discriminator(both)))
@@ -216,8 +219,8 @@ class Trainer:
         for name in sums:
             if not math.isfinite(row[name]):
                 raise FloatingPointError(
-                    f"the loss {name!r} is {row[name]} at step {self.steps_done}; resume from the last checkpoint with a "
-                    f"smaller learning_rate (it is {self.config.learning_rate})"
+                    f"the loss {name!r} is {row[name]} at step {self.steps_done}; start from the last checkpoint with "
+                    f"a smaller learning rate (now {self.config.learning_rate_g} and {self.config.learning_rate_d})"
                 )
         self.history.append(row)
         if folder:
@@ -242,7 +245,7 @@ class Trainer:
 
     @paddle.no_grad()
     def preview(self):
-        """The same scenes at any time: {"real", "rebuilt", "sample 1", "sample 2"}, each ndarray [8, 3, H, W] in [-1, 1].
+        """The preview items as {"real", "rebuilt", "sample 1", "sample 2"}, each ndarray [8, 3, H, W] in [-1, 1].
 
         Noise and latent are the same in every preview, so that only the training moves.
         """
@@ -268,7 +271,7 @@ class Trainer:
         }
 
     def save(self, folder):
-        """Write <folder>/checkpoint.safetensors: networks, optimizers, step. The old one stays until the new one is whole."""
+        """Write <folder>/checkpoint.safetensors: networks, optimizers, step. An old one stays until this is whole."""
         tensors = {}
         for name in ("generator", "ema", "encoder", "discriminator"):
             tensors |= state_arrays(getattr(self, name), f"{name}.")

@@ -9,7 +9,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
 def load_definitions(name):
-    """Run only the imports, constants in capitals, functions and classes of notebooks/<name>*.ipynb; returns the namespace."""
+    """The namespace of notebooks/<name>*.ipynb after its imports, constants in capitals, functions and classes."""
     (path,) = NOTEBOOKS.glob(f"{name}*.ipynb")
     namespace = {}
     for cell in nbformat.read(path, 4).cells:

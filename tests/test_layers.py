@@ -26,7 +26,8 @@ def assert_same_gradients(a, b, inputs):
     """a and b are results to compare, values and gradients with regard to inputs."""
     np.testing.assert_allclose(a.numpy(), b.numpy(), **TOLERANCE)
     weight = normal(*a.shape).detach()
-    for one, other in zip(paddle.grad((a * weight).sum(), inputs), paddle.grad((b * weight).sum(), inputs), strict=True):
+    ours, theirs = (paddle.grad((result * weight).sum(), inputs) for result in (a, b))
+    for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-3, atol=TOLERANCE["atol"] * 10)
 
 
@@ -67,7 +68,8 @@ def test_inade_starts_as_the_paper_says():
 
 def test_permuting_instance_ids_together_with_their_noise_changes_nothing():
     layer, layout = il.INADE(6, 4, 3), random_layout()
-    x, noise, order = normal(2, 6, 12, 20), normal(2, layout.num_instances, 2, 3), RANDOM.permutation(layout.num_instances)
+    x, noise = normal(2, 6, 12, 20), normal(2, layout.num_instances, 2, 3)
+    order = RANDOM.permutation(layout.num_instances)
     shuffled = il.Layout(layout.label, np.argsort(order)[layout.instance.numpy()], 4)
     a, b = layer(x, layout, noise), layer(x, shuffled, noise.index_select(paddle.to_tensor(order), axis=1))
     np.testing.assert_allclose(a.numpy(), b.numpy(), **TOLERANCE)

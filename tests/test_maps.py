@@ -58,7 +58,8 @@ def test_paint_and_pool_equal_loops_and_are_transposes(count):
     a, b = paddle.to_tensor(table, stop_gradient=False), paddle.to_tensor(x, stop_gradient=False)
     np.testing.assert_array_equal(segments.paint(a).numpy(), painted)
     np.testing.assert_allclose(segments.pool(b).numpy(), pooled, atol=1e-5)
-    np.testing.assert_array_equal(segments.pixels.numpy()[:, :, 0], [np.bincount(i.ravel(), None, count) for i in index])
+    counts = [np.bincount(i.ravel(), minlength=count) for i in index]
+    np.testing.assert_array_equal(segments.pixels.numpy()[:, :, 0], counts)
     (segments.paint(a) * b).sum().backward()
     np.testing.assert_allclose(a.grad.numpy(), pooled, atol=1e-5)
 

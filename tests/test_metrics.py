@@ -31,7 +31,8 @@ def test_correlation_of_cases_worked_by_hand():
     # centred: a ∓1 in R; b ∓1 in R, ∓1 in B; sum ab = 2, sum aa = 2, sum bb = 4
     assert metrics.same_class_correlation([(a, b)]) == pytest.approx(2 / np.sqrt(2 * 4))
     # a second pair, opposite: ab = -8, aa = 2, bb = 32
-    assert metrics.same_class_correlation([(a, b), (a, -4.0 * a)]) == pytest.approx((2 - 8) / np.sqrt((2 + 2) * (4 + 32)))
+    both = metrics.same_class_correlation([(a, b), (a, -4.0 * a)])
+    assert both == pytest.approx((2 - 8) / np.sqrt((2 + 2) * (4 + 32)))
     assert metrics.same_class_correlation([(a, a + 100)]) == pytest.approx(1)
     assert np.isnan(metrics.same_class_correlation([]))
     assert np.isnan(metrics.same_class_correlation([(a, np.ones([2, 3]))]))

@@ -3,7 +3,7 @@ import paddle
 import pytest
 
 import inade_lite as il
-from inade_lite import losses
+from inade_lite import blocks, losses
 from inade_lite.blocks import SpectralConv2D, convolve, upsample
 
 RANDOM = np.random.default_rng(3)
@@ -81,7 +81,8 @@ def test_another_modulation_can_take_inades_place():
             self.table = self.create_parameter([2, channels])
 
         def forward(self, x, layout, noise):
-            return x * paddle.einsum("lc,nlhw->nchw", self.table, layout.semantics()[:, :, :: 32 // x.shape[2], :: 32 // x.shape[3]])
+            step = 32 // x.shape[2]
+            return x * paddle.einsum("lc,nlhw->nchw", self.table, layout.semantics()[:, :, ::step, ::step])
 
     layout = boxes()
     generator = il.Generator(2, 32, 3, 4, 2, 3, modulation=Class)
@@ -171,3 +172,13 @@ def test_convolve_equals_paddles(size, kernel, stride, padding):
 def test_upsample_repeats_pixels():
     x = normal(2, 3, 4, 5)
     assert (upsample(x).numpy() == x.numpy().repeat(2, axis=2).repeat(2, axis=3)).all()
+
+
+def test_initialize_draws_xavier_normals_and_leaves_inade_alone():
+    generator = il.Generator(2, 32, 40, 50, 8, 3)
+    table = generator.blocks[0].norm_0.weight.numpy().copy()
+    blocks.initialize(generator, 0.5, noise_gain=0.1)
+    conv, linear = generator.blocks[0].conv_0.weight.numpy(), generator.blocks[0].norm_0.fc_noise.weight.numpy()
+    assert conv.std() == pytest.approx(0.5 * (2 / (9 * (128 + 128))) ** 0.5, rel=0.05)
+    assert linear.std() == pytest.approx(0.1 * (2 / (40 + 128)) ** 0.5, rel=0.05)
+    assert (generator.blocks[0].norm_0.weight.numpy() == table).all() and (generator.fc.bias.numpy() == 0).all()
