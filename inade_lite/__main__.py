@@ -73,7 +73,8 @@ def parser():
         return sub
 
     def option(sub, name, default, text):
-        sub.add_argument(f"--{name}", default=default, type=type(default), help=text)
+        kind = {"action": "store_true"} if default is False else {"type": type(default)}
+        sub.add_argument(f"--{name}", default=default, help=text, **kind)
 
     def data_options(sub):
         option(sub, "data", "toy_town", "toy_town, or a data set folder")

@@ -56,7 +56,7 @@ def upsample(x):
 def initialize(network, gain=0.02, noise_gain=None):
     """Xavier normal with this gain for every convolution and Linear, zero biases; 0.02 is the original's start.
 
-    noise_gain: the gain of INADE's fc_noise, by default the same. INADE keeps its own weight, bias. Returns the network.
+    noise_gain: the gain of INADE's fc_noise, by default the same. INADE keeps its weight and bias. Returns the network.
     """
     for name, layer in network.named_sublayers(include_self=True):
         weight = getattr(layer, "weight", None)

@@ -16,7 +16,7 @@ from .noise import NoiseParams
 class InstanceEncoder(nn.Layer):
     """(image [N, 3, H, W], layout) -> NoiseParams, each [N, I, Z]. H and W are multiples of 16.
 
-    Down 3 -> f -> 2f -> 4f -> 8f, stride 2; middle 8f -> 4f; up with skips 8f -> 2f, 4f -> f, 2f -> f; four heads f -> Z.
+    Down 3 -> f -> 2f -> 4f -> 8f, stride 2; middle 8f -> 4f; up with skips 8f -> 2f, 4f -> f, 2f -> f; 4 heads f -> Z.
     Every convolution but the heads is followed by instance norm and leaky ReLU.
     """
 

@@ -50,10 +50,11 @@ class TrainConfig:
 
     # The losses
     lambda_feature: float = 10.0  # feature matching
-    lambda_kl: float = 0.05  # half of it times the KL summed over batch, instances and dimensions
+    lambda_kl: float = 0.005  # half of it times the KL summed over batch, instances and dimensions; the paper: 0.05
     lambda_pixel: float = 10.0  # mean |fake - real| of the rebuilt pictures: at 64x64 in place of a perceptual loss
     lambda_perceptual: float = 0.0  # times Trainer's `perceptual(fake, real)`
     plain_share: float = 0.5  # share of a batch with plain noise and the adversarial loss only; the original: 0
+    fresh_fakes: bool = False  # the discriminator gets new pictures, not those just made; the original: True
 
     # The optimizers
     batch_size: int = 8
@@ -126,35 +127,42 @@ class Trainer:
         layout = Layout(batch["label"], batch["instance"], self.dataset.num_classes)
         scene = paddle.concat([layout.semantics(), layout.edges()], axis=1)
         fake, terms = self._generator_step(layout, scene, real)
+        if self.config.fresh_fakes:
+            with paddle.no_grad():
+                fake, _ = self._generate(layout, real)
         terms |= self._discriminator_step(scene, fake.detach(), real)
         self._average()
         self.steps_done += 1
         return terms
 
-    def _generator_step(self, layout, scene, real):
-        c = self.config
-        known = round(len(real) * (1 - c.plain_share))  # the noise of these knows its picture
-        noise = sample_noise(layout, c.noise_dim)
-        terms = {}
+    def _known(self, real):
+        """How many pictures of a batch, from the front, have noise that knows them."""
+        return round(len(real) * (1 - self.config.plain_share))
+
+    def _generate(self, layout, real):
+        """Pictures from fresh noise, and the NoiseParams that remapped the noise of the known ones."""
+        noise, known, params = sample_noise(layout, self.config.noise_dim), self._known(real), None
         if known:
             params = self.encoder(real[:known], layout[:known])
             noise = paddle.concat([remap_noise(noise[:known], params), noise[known:]])
-            terms["kl"] = 0.5 * c.lambda_kl * kl_divergence(params)
-        fake = self.generator(layout, noise)
+        return self.generator(layout, noise), params
 
+    def _generator_step(self, layout, scene, real):
+        c, known, terms = self.config, self._known(real), {}
+        fake, params = self._generate(layout, real)
         with frozen(self.discriminator):
             judged = self.discriminator(paddle.concat([scene, fake], axis=1))
-            terms["adversarial"] = losses.adversarial_loss(judged)
-            if known:
-                with paddle.no_grad():
-                    wanted = self.discriminator(paddle.concat([scene[:known], real[:known]], axis=1))
-                rebuilt = [[features[:known] for features in scale] for scale in judged]
-                terms["feature"] = c.lambda_feature * losses.feature_matching_loss(rebuilt, wanted)
+        terms["adversarial"] = losses.adversarial_loss(judged)
+        if known:
+            with constant(self.discriminator):
+                wanted = self.discriminator(paddle.concat([scene[:known], real[:known]], axis=1))
+            rebuilt = [[features[:known] for features in scale] for scale in judged]
+            terms["feature"] = c.lambda_feature * losses.feature_matching_loss(rebuilt, wanted)
+            terms["kl"] = 0.5 * c.lambda_kl * kl_divergence(params)
         if known and c.lambda_pixel:
             terms["pixel"] = c.lambda_pixel * (fake[:known] - real[:known]).abs().mean()
         if known and c.lambda_perceptual:
             terms["perceptual"] = c.lambda_perceptual * self.perceptual(fake[:known], real[:known])
-
         sum(terms.values()).backward()
         self.optimizer_g.step()
         self.optimizer_g.clear_grad()
@@ -337,6 +345,17 @@ def frozen(network):
     finally:
         for p in network.parameters():
             p.stop_gradient = False
+
+
+@contextlib.contextmanager
+def constant(network):
+    """No gradients at all, and no power iteration: the network is as the training forward just before left it."""
+    network.eval()
+    try:
+        with paddle.no_grad():
+            yield
+    finally:
+        network.train()
 
 
 @contextlib.contextmanager
