@@ -57,12 +57,14 @@ def instance_means(convolutions, x, layout):
     served = mask.flip(1)  # q and q - t share an instance: tap -t of the window centred at q
     taps = instances.pool(x, served).transpose([0, 2, 3, 1])  # [N, 9, P, C] -> [N, P, C, 9]
     taps = taps.flatten(2) / instances.pixels.clip(min=1)  # [N, P, C*9]
-    weight = paddle.concat([conv.weight.flatten(1) for conv in convolutions])  # [4Z, C*9]
-    means = paddle.matmul(taps, weight, transpose_y=True) + paddle.concat([conv.bias for conv in convolutions])
-    means = means * (instances.pixels > 0).astype(means.dtype)
-    table = paddle.zeros([n * layout.num_instances, means.shape[-1]])
-    table = paddle.scatter_nd_add(table, layout.present_instance.reshape([-1, 1]), means.flatten(0, 1))
-    return table.reshape([n, layout.num_instances, len(convolutions), -1]).unbind(2)
+    present = (instances.pixels > 0).astype(x.dtype)  # [N, P, 1]
+    results = []
+    for convolution in convolutions:
+        means = paddle.matmul(taps, convolution.weight.flatten(1), transpose_y=True) + convolution.bias  # [N, P, Z]
+        table = paddle.zeros([n * layout.num_instances, means.shape[-1]])
+        table = paddle.scatter_nd_add(table, layout.present_instance.reshape([-1, 1]), (means * present).flatten(0, 1))
+        results.append(table.reshape([n, layout.num_instances, -1]))
+    return results
 
 
 def _activate(x):
