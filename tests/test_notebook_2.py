@@ -82,7 +82,8 @@ def test_a_new_layer_starts_like_the_packages(notebook):
 def test_the_loop_equals_the_layer(notebook):
     random = np.random.default_rng(6)
     _, theirs = two_layers(notebook, random)
-    layout, x, noise = random_layout(random, (5, 4)), tensor(random, 2, CHANNELS, 5, 4), tensor(random, 2, 8, 2, NOISE_DIM)
+    layout, x = random_layout(random, (5, 4)), tensor(random, 2, CHANNELS, 5, 4)
+    noise = tensor(random, 2, layout.num_instances, 2, NOISE_DIM)
     n = theirs.fc_noise(noise)
     maps = layout.label.numpy(), layout.instance.numpy()
     out = notebook["inade_loop"](
