@@ -34,12 +34,12 @@ endif
 
 PY := .venv/bin/python
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
-# This wheel comes by version, without a hash, together with the CUDA libraries that it names, and from Paddle's index only.
+# This wheel comes by version, without a hash, with the CUDA libraries that it names, and from Paddle's index only.
 GPU_WHEEL = paddlepaddle-gpu==$(shell sed -n 's/^paddlepaddle==//p' paddle-cpu.txt) \
 	-i https://www.paddlepaddle.org.cn/packages/stable/$(CUDA)/
 
-# The stamp is written last, so a set-up that was interrupted is done again. It holds the folder, because a .venv that was
-# moved is broken, and its name tells the wheel, because .venv can hold only one.
+# The stamp is written last, so a set-up that was interrupted is done again. It holds the folder, because a .venv that
+# was moved is broken, and its name tells the wheel, because .venv can hold only one.
 STAMP := .venv/.ready-$(if $(filter gpu,$(WHEEL)),$(CUDA),cpu)
 READY := $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = '$(CURDIR)' ] && $(PY) -c '' 2>/dev/null && echo yes)
 
@@ -83,7 +83,7 @@ lab: $(STAMP) ## set up, then open JupyterLab on the first notebook (LAB_FLAGS=-
 
 # loadscope keeps the cells of a notebook in one process and in order.
 PYTEST = OMP_NUM_THREADS=$(THREADS) INADE_LITE_FAST=1 $(1) -m pytest tests $(sort $(wildcard notebooks/*.ipynb)) \
-	--nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n $(JOBS) --dist loadscope
+	--nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n $(JOBS) --dist loadscope
 
 test: $(STAMP) ## set up, then check the style and run the tests and, shortened, the notebooks
 	$(PY) -m ruff check .
@@ -145,7 +145,8 @@ UV_COMPILE = .venvs/lock/bin/uv pip compile -q --universal --python-version 3.10
 	--custom-compile-command 'make lock'
 
 lock: ## lock anew after a change of requirements.txt or paddle-cpu.txt (LOCK_FLAGS=--upgrade: the indirect ones too)
-	@[ -x .venvs/lock/bin/uv ] || { $(FIND_PYTHON); "$$python" -m venv .venvs/lock; .venvs/lock/bin/python $(PIP_INSTALL) uv; }
+	@[ -x .venvs/lock/bin/uv ] || \
+		{ $(FIND_PYTHON); "$$python" -m venv .venvs/lock && .venvs/lock/bin/python $(PIP_INSTALL) uv; }
 	$(UV_COMPILE) $(LOCK_FLAGS) --no-emit-package paddlepaddle requirements.txt paddle-cpu.txt -o requirements.lock
 	$(UV_COMPILE) $(LOCK_FLAGS) --no-deps paddle-cpu.txt -o paddle-cpu.lock
 	@! grep -n '://' requirements.lock paddle-cpu.lock

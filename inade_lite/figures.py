@@ -184,7 +184,7 @@ def plot_losses(rows, columns=None, smooth=50):
     """Loss curves over the steps: faint as measured, strong smoothed, each with its name at its end.
 
     rows: the path of a CSV file with a header, or a list of dicts; the key "step" is the horizontal axis (without it,
-    the row's number). columns: which to draw, default all others. smooth: steps of the running mean.
+    the row's number). columns: which to draw, default all but "seconds". smooth: steps of the running mean.
     """
     if isinstance(rows, (str, Path)):
         with open(rows, newline="", encoding="utf-8") as file:
@@ -195,7 +195,7 @@ def plot_losses(rows, columns=None, smooth=50):
     with style():
         fig, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
         ends = []
-        for k, name in enumerate(columns or [key for key in rows[0] if key != "step"]):
+        for k, name in enumerate(columns or [key for key in rows[0] if key not in ("step", "seconds")]):
             values = np.array([float(row[name]) for row in rows])
             window = min(smooth, len(values))
             sums = np.cumsum(np.concatenate([[0], values]))

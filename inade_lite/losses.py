@@ -1,4 +1,4 @@
-"""The losses: hinge, feature matching, KL, and an optional perceptual loss.
+"""The losses: adversarial, feature matching, KL, and an optional perceptual loss.
 
 `outputs` is what MultiscaleDiscriminator returns: for each scale the list of its layers' outputs, the score last. Every
 loss is a mean over a scale's patches, then over the scales.
@@ -6,19 +6,34 @@ loss is a mean over a scale's patches, then over the scales.
 
 import paddle.nn.functional as F
 
+# What the discriminator wants of a real score s, what of a fake one, and what the generator wants of a fake one.
+MODES = {
+    "hinge": (lambda s: F.relu(1 - s), lambda s: F.relu(1 + s), lambda s: -s),
+    "ls": (lambda s: (s - 1) ** 2, lambda s: s**2, lambda s: (s - 1) ** 2),  # least squares
+    "original": (lambda s: F.softplus(-s), F.softplus, lambda s: F.softplus(-s)),  # -log sigmoid(s), -log(1 - ...)
+    "w": (lambda s: -s, lambda s: s, lambda s: -s),  # Wasserstein
+}
 
-def _over_scales(outputs, score_loss):
-    return sum(score_loss(scale[-1]) for scale in outputs) / len(outputs)
+
+def discriminator_losses(fake, real, mode="hinge"):
+    """The discriminator's two losses, for hinge (mean relu(1 + fake), mean relu(1 - real))."""
+    of_real, of_fake, _ = _wishes(mode)
+    return _over_scales(fake, of_fake), _over_scales(real, of_real)
 
 
-def discriminator_losses(fake, real):
-    """Hinge losses of the discriminator: (mean relu(1 + fake), mean relu(1 - real))."""
-    return _over_scales(fake, lambda s: F.relu(1 + s).mean()), _over_scales(real, lambda s: F.relu(1 - s).mean())
+def adversarial_loss(fake, mode="hinge"):
+    """The generator's loss, for hinge -mean(fake score)."""
+    return _over_scales(fake, _wishes(mode)[2])
 
 
-def adversarial_loss(fake):
-    """Hinge loss of the generator: -mean(fake score)."""
-    return _over_scales(fake, lambda s: -s.mean())
+def _wishes(mode):
+    if mode not in MODES:
+        raise ValueError(f"mode={mode!r}: expected one of {', '.join(map(repr, MODES))}")
+    return MODES[mode]
+
+
+def _over_scales(outputs, wish):
+    return sum(wish(scale[-1]).mean() for scale in outputs) / len(outputs)
 
 
 def feature_matching_loss(fake, real, first_layer=3):

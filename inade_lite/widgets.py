@@ -18,10 +18,11 @@ from .noise import sample_noise
 def spherical(a, b, t):
     """From a (t = 0) to b (t = 1) along the arc between them: sin((1 - t) θ) / sin θ a + sin(t θ) / sin θ b.
 
-    Over the last axis of tensors [..., Z], θ the angle between a and b; t is a number or a tensor [..., 1]. The norm
-    changes evenly from a's to b's, where a straight line would cut through the inside of the sphere.
+    Over the last axis of tensors [..., Z], θ the angle between a and b; t is a number or a tensor [..., 1]. Between two
+    vectors of one norm all have that norm, where a straight line would cut through the inside of the sphere.
     """
-    cosine = (a * b).sum(-1, keepdim=True) / (a.norm(axis=-1, keepdim=True) * b.norm(axis=-1, keepdim=True))
+    norms = a.norm(axis=-1, keepdim=True) * b.norm(axis=-1, keepdim=True)
+    cosine = (a * b).sum(-1, keepdim=True) / norms.clip(1e-12)
     theta = paddle.acos(cosine.clip(-1 + 1e-6, 1 - 1e-6))  # never 0, so that nothing is divided by 0
     return paddle.sin((1 - t) * theta) / theta.sin() * a + paddle.sin(t * theta) / theta.sin() * b
 
@@ -51,7 +52,7 @@ class InstanceExplorer:
             height, width = generator.image_size
             raise ValueError(f"scene: expected one image of {height}x{width}, the generator's size, got {scene}")
         if len(class_names) != generator.num_classes:
-            raise ValueError(f"class_names: {len(class_names)} names, but the generator has {generator.num_classes} classes")
+            raise ValueError(f"class_names: expected {generator.num_classes} names, got {len(class_names)}")
         generator.eval()
         self.generator, self.layout, self.seed, self._panel = generator, scene, seed, None
         self.ids = to_array(scene.instance)[0]  # [H, W]
@@ -81,6 +82,17 @@ class InstanceExplorer:
         """The picture, uint8 [H, W, 3]."""
         with paddle.no_grad():
             return to_image(self.generator(self.layout, self.noise, self.latent))[0]
+
+    def picture(self, scale=6):
+        """The image with `scale`² pixels for each of its own and a dashed line around the selected, uint8."""
+        image = self.image().repeat(scale, 0).repeat(scale, 1)
+        chosen = np.isin(self.ids, self._chosen()).repeat(scale, 0).repeat(scale, 1)
+        padded = np.pad(chosen, 1, mode="edge")
+        core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+        image[chosen & ~core] = 255
+        dashes = (np.add.outer(*map(np.arange, chosen.shape)) // scale % 2).astype(bool)
+        image[chosen & ~core & dashes] = 0
+        return image
 
     # What is done
 
@@ -159,19 +171,7 @@ class InstanceExplorer:
         try:
             display(self.widget())
         except ImportError:  # no ipywidgets here: the picture alone
-            display(Image.fromarray(_enlarge(self)))
-
-
-def _enlarge(explorer, scale=6):
-    """The picture with `scale`² pixels for each, and a line around the selected, uint8."""
-    image = explorer.image().repeat(scale, 0).repeat(scale, 1)
-    chosen = np.isin(explorer.ids, explorer._chosen()).repeat(scale, 0).repeat(scale, 1)
-    padded = np.pad(chosen, 1, mode="edge")
-    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    image[chosen & ~core] = 255
-    dashes = (np.add.outer(*map(np.arange, chosen.shape)) // scale % 2).astype(bool)
-    image[chosen & ~core & dashes] = 0
-    return image
+            display(Image.fromarray(self.picture()))
 
 
 def _png(array):
@@ -230,7 +230,7 @@ class _Panel:
         try:
             self.instance.value, self.whole_class.value = e.selected, e.whole_class
             self.t.value, self.interpolation.value = e.t, e.interpolation
-            png = _png(_enlarge(e))
+            png = _png(e.picture())
             self.picture.value = png
             if self.canvas is not None:
                 self.canvas.clicked, self.canvas.png = e.selected, png

@@ -117,7 +117,7 @@ def curve(fig, k):
 
 
 def test_losses_of_a_csv_file_and_of_rows(tmp_path):
-    rows = [{"step": 10 * k, "generator": 5.0 - k, "kl": 1.0} for k in range(4)]
+    rows = [{"step": 10 * k, "seconds": 3.0 * k, "generator": 5.0 - k, "kl": 1.0} for k in range(4)]
     path = tmp_path / "losses.csv"
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])

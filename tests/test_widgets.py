@@ -53,6 +53,8 @@ def test_the_picture_is_what_the_generator_makes_of_noise_and_latent(explorer, g
 
 
 def test_redraw_changes_the_selected_and_leaves_all_others_bit_for_bit(explorer):
+    explorer.select(CARS[1])
+    explorer.slide(0.5)  # somewhere between its looks, and to stay there
     before, latent, image = explorer.noise.numpy(), explorer.latent.numpy(), explorer.image()
     explorer.select(CARS[0])
     explorer.redraw(seed=5)
@@ -186,7 +188,7 @@ def test_scene_and_names_must_suit_the_generator(generator):
     two = il.Layout(np.stack([SCENE["label"]] * 2), np.stack([SCENE["instance"]] * 2), 14)
     with pytest.raises(ValueError, match=r"scene: .* got Layout\(2 x 32 x 32"):
         InstanceExplorer(generator, two, TOWN.class_names)
-    with pytest.raises(ValueError, match="class_names: 13 names, but the generator has 14 classes"):
+    with pytest.raises(ValueError, match="class_names: expected 14 names, got 13"):
         InstanceExplorer(generator, SCENE, TOWN.class_names[1:])
 
 
@@ -206,11 +208,14 @@ def test_spherical_keeps_the_norm_and_linear_does_not(seed):
         assert (np.linalg.norm(line, axis=-1) < np.linalg.norm(a, axis=-1)).all()
 
 
-def test_spherical_of_parallel_and_opposite_vectors_is_finite():
+def test_spherical_of_parallel_opposite_and_zero_vectors_is_finite():
     a = paddle.to_tensor(np.random.default_rng(0).standard_normal([3, 8]).astype("float32"))
     assert np.allclose(spherical(a, a, 0.3).numpy(), a.numpy(), atol=1e-5)
     assert np.allclose(spherical(a, 2 * a, 0.5).numpy(), 1.5 * a.numpy(), atol=1e-4)
-    assert np.isfinite(spherical(a, -a, 0.5).numpy()).all()
+    for b in (-a, 0 * a):
+        for t in (0, 0.5, 1):
+            assert np.isfinite(spherical(a, b, t).numpy()).all() and np.isfinite(spherical(b, a, t).numpy()).all()
+    assert np.array_equal(spherical(a, 0 * a, 1).numpy(), 0 * a.numpy())
 
 
 def test_each_row_can_have_its_own_t():
@@ -281,6 +286,18 @@ def test_dropdown_buttons_and_slider_call_the_methods(explorer, panel):
     panel.reset.click()
     assert np.array_equal(explorer.noise.numpy(), start) and panel.t.value == 0
     assert panel.interpolation.value == "spherical"
+
+
+def test_every_action_draws_one_picture(explorer, panel, monkeypatch):
+    image, drawn = explorer.image, []
+    monkeypatch.setattr(explorer, "image", lambda: drawn.append(1) or image())
+    panel.canvas.clicked = CARS[0]
+    panel.again.click()
+    panel.t.value = 0.5
+    panel.whole_class.value = True
+    explorer.redraw()
+    panel.reset.click()
+    assert len(drawn) == 6
 
 
 def test_the_widget_follows_what_code_does(explorer, panel):
