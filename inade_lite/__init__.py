@@ -15,6 +15,7 @@ from .generator import Generator, sample  # noqa: E402
 from .layers import INADE, InstanceConv2D  # noqa: E402
 from .maps import Layout, compact_instances  # noqa: E402
 from .noise import NoiseParams, kl_divergence, remap_noise, sample_noise  # noqa: E402
+from .original import load_original  # noqa: E402
 from .toy_town import ToyTown  # noqa: E402
 from .training import TrainConfig, Trainer  # noqa: E402
 
@@ -38,6 +39,7 @@ __all__ = [
     "compact_instances",
     "figures",
     "kl_divergence",
+    "load_original",
     "load_pretrained",
     "metrics",
     "remap_noise",

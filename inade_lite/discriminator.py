@@ -7,7 +7,7 @@ from .blocks import SpectralConv2D, initialize
 
 
 class PatchDiscriminator(nn.Layer):
-    """4x4 convolutions, padding 2, that judge overlapping patches: widths f, 2f, 4f, ... up to 8f, then one score map.
+    """4x4 convolutions, padding 2, that judge overlapping patches: widths f, 2f, 4f, ... up to 512, then one score map.
 
     The last of the num_layers keeps the resolution, the others halve it. All but the first and the score are spectrally
     normalized, without bias, and followed by instance norm.
@@ -15,7 +15,7 @@ class PatchDiscriminator(nn.Layer):
 
     def __init__(self, in_channels, base_channels=64, num_layers=4):
         super().__init__()
-        widths = [min(base_channels * 2**i, 8 * base_channels) for i in range(num_layers)]
+        widths = [min(base_channels * 2**i, 512) for i in range(num_layers)]
         self.first = nn.Conv2D(in_channels, widths[0], 4, stride=2, padding=2)
         self.middle = nn.LayerList(
             [

@@ -43,12 +43,15 @@ class TrainConfig:
     base_channels: int = 16  # f of the generator
     encoder_channels: int = 16  # f of the encoder
     discriminator_channels: int = 24  # f of the discriminator
+    discriminator_scales: int = 2
+    discriminator_layers: int = 4  # at each scale, the score not counted
     num_upsamplings: int = 4  # of the generator; 5 is the original's "normal"
     norm: str = "instance"  # of the generator, or "batch"
     init_gain: float = 1.0  # of the Xavier normal start; the original's 0.02 takes far more steps
     noise_gain: float = 0.1  # of fc_noise: noise starts quiet and grows where it tells the look
 
     # The losses
+    gan_mode: str = "hinge"  # or "ls", "original", "w"
     lambda_feature: float = 10.0  # feature matching
     lambda_kl: float = 0.005  # half of it times the KL summed over batch, instances and dimensions; the paper: 0.05
     lambda_pixel: float = 10.0  # mean |fake - real| of the rebuilt pictures: at 64x64 in place of a perceptual loss
@@ -97,7 +100,10 @@ class Trainer:
         self.encoder = initialize(InstanceEncoder(config.noise_dim, config.encoder_channels), config.init_gain)
         in_channels = dataset.num_classes + 1 + 3  # labels, edges, image
         self.discriminator = initialize(
-            MultiscaleDiscriminator(in_channels, config.discriminator_channels), config.init_gain
+            MultiscaleDiscriminator(
+                in_channels, config.discriminator_channels, config.discriminator_scales, config.discriminator_layers
+            ),
+            config.init_gain,
         )
         self.optimizer_g = self._adam(config.learning_rate_g, self.generator, self.encoder)
         self.optimizer_d = self._adam(config.learning_rate_d, self.discriminator)
@@ -152,7 +158,7 @@ class Trainer:
         fake, params = self._generate(layout, real)
         with frozen(self.discriminator):
             judged = self.discriminator(paddle.concat([scene, fake], axis=1))
-        terms["adversarial"] = losses.adversarial_loss(judged)
+        terms["adversarial"] = losses.adversarial_loss(judged, c.gan_mode)
         if known:
             with constant(self.discriminator):
                 wanted = self.discriminator(paddle.concat([scene[:known], real[:known]], axis=1))
@@ -171,8 +177,8 @@ class Trainer:
     def _discriminator_step(self, scene, fake, real):
         """The pictures just made serve again: the original draws new ones, which costs a pass."""
         both = paddle.concat([paddle.concat([scene, image], axis=1) for image in (fake, real)])
-        terms = {}
-        terms["fake"], terms["real"] = losses.discriminator_losses(*losses.split_batch(self.discriminator(both)))
+        terms, scores = {}, losses.split_batch(self.discriminator(both))
+        terms["fake"], terms["real"] = losses.discriminator_losses(*scores, self.config.gan_mode)
         sum(terms.values()).backward()
         self.optimizer_d.step()
         self.optimizer_d.clear_grad()
