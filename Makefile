@@ -93,9 +93,10 @@ test: $(STAMP) ## set up, then check the style and run the tests and, shortened,
 # ---- For those who change something
 
 # A widget shows nothing on a page, even where a picture stands beside it in the output; without the widget the picture
-# shows. What has only its repr left goes. The Python version would change with every machine.
-define STRIP_WIDGETS
-import sys, nbformat
+# shows. What has only its repr left goes. The Python version would change with every machine. Pictures are packed tighter.
+define TIDY
+import base64, io, sys, nbformat
+from PIL import Image
 WIDGET = "application/vnd.jupyter.widget-view+json"
 for path in sys.argv[1:]:
     notebook = nbformat.read(path, as_version=4)
@@ -104,17 +105,23 @@ for path in sys.argv[1:]:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in list(cell.get("outputs", [])):
-            if output.get("data", {}).pop(WIDGET, None) and set(output.data) <= {"text/plain"}:
+            data = output.get("data", {})
+            if data.pop(WIDGET, None) and set(data) <= {"text/plain"}:
                 cell.outputs.remove(output)
+            if "image/png" in data:
+                picture, packed = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))), io.BytesIO()
+                opaque = picture.mode == "RGBA" and picture.getextrema()[3][0] == 255
+                (picture.convert("RGB") if opaque else picture).save(packed, "PNG", optimize=True)
+                data["image/png"] = base64.b64encode(packed.getvalue()).decode()
     nbformat.write(notebook, path)
 endef
-export STRIP_WIDGETS
+export TIDY
 
 notebooks: $(STAMP) ## run the notebooks in full and store their outputs (one: NB=notebooks/0_tour.ipynb)
 	@for notebook in $(NB); do \
 		$(PY) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=-1 \
 			--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False "$$notebook" \
-		&& $(PY) -c "$$STRIP_WIDGETS" "$$notebook" || exit 1; \
+		&& $(PY) -c "$$TIDY" "$$notebook" || exit 1; \
 	done
 
 doctor: $(STAMP) ## tell what is installed, on what it runs, and what is wrong

@@ -85,7 +85,7 @@ def test_widgets_are_stripped(tmp_path, monkeypatch):
     metadata = {"widgets": {}, "language_info": {"name": "python", "version": "3.11.7"}}
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), tmp_path / "a.ipynb")
 
-    code = re.search(r"^define STRIP_WIDGETS\n(.*?)^endef", MAKEFILE, re.MULTILINE | re.DOTALL).group(1)
+    code = re.search(r"^define TIDY\n(.*?)^endef", MAKEFILE, re.MULTILINE | re.DOTALL).group(1)
     monkeypatch.setattr(sys, "argv", ["-c", str(tmp_path / "a.ipynb")])
     exec(code, {})
 
