@@ -81,7 +81,10 @@ def _blank(width, height):
     fig = plt.figure(figsize=(width / DPI, height / DPI), dpi=DPI)
 
     def add(left, top, w, h):
-        axes = fig.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
+        # A hair smaller, since matplotlib rounds sizes up, and up again where a quotient is a little too large.
+        hair = 1e-3
+        left, bottom, w, h = left + hair / 2, height - top - h + hair / 2, w - hair, h - hair
+        axes = fig.add_axes((left / width, bottom / height, w / width, h / height))
         axes.set_axis_off()
         return axes
 

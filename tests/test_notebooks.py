@@ -38,7 +38,7 @@ def test_it_is_stored_with_the_outputs_of_one_run_from_top_to_bottom(path):
     kinds = {output.output_type for cell in code_cells(path) for output in cell.outputs}
     assert "error" not in kinds
     names = {output.get("name") for cell in code_cells(path) for output in cell.outputs}
-    assert "stderr" not in names or path.stem == "5_training"
+    assert "stderr" not in names
 
 
 def test_it_is_small_and_free_of_what_one_machine_or_front_end_leaves(path):

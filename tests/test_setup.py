@@ -1,5 +1,7 @@
 """The set-up files agree with one another; the Makefile does what it promises, with a Python that only takes notes."""
 
+import base64
+import io
 import os
 import re
 import shutil
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -72,12 +75,14 @@ def test_ci_runs_make_test():
     assert "make test" in (ROOT / ".ci/run").read_text()
 
 
-def test_widgets_are_stripped(tmp_path, monkeypatch):
+def test_notebooks_are_tidied(tmp_path, monkeypatch):
+    Image.new("RGBA", (2, 1), (9, 8, 7, 255)).save(file := io.BytesIO(), "PNG")
+    png = base64.b64encode(file.getvalue()).decode()
     view = "application/vnd.jupyter.widget-view+json"
     output = nbformat.v4.new_output
     cell = nbformat.v4.new_code_cell("x", metadata={"execution": {"iopub.execute_input": "now"}, "tags": ["kept"]})
     cell.outputs = [
-        output("display_data", {view: {"model_id": "1"}, "text/plain": "Town()", "image/png": "iVBORw0KGgo="}),
+        output("display_data", {view: {"model_id": "1"}, "text/plain": "Town()", "image/png": png}),
         output("display_data", {view: {"model_id": "2"}, "text/plain": "IntSlider()"}),
         output("stream", name="stdout", text="kept"),
         output("execute_result", {"text/plain": "kept"}, execution_count=1),
@@ -93,6 +98,8 @@ def test_widgets_are_stripped(tmp_path, monkeypatch):
     assert view not in text and "widgets" not in text and "3.11.7" not in text and "execute_input" not in text
     outputs = nbformat.read(tmp_path / "a.ipynb", as_version=4).cells[0].outputs
     assert [o.get("text") or sorted(o.data) for o in outputs] == [["image/png", "text/plain"], "kept", ["text/plain"]]
+    picture = Image.open(io.BytesIO(base64.b64decode(outputs[0].data["image/png"])))
+    assert (picture.mode, picture.getpixel((1, 0))) == ("RGB", (9, 8, 7))
 
 
 # ---- The Makefile
