@@ -1,7 +1,6 @@
 """Weights on disk: safetensors, so that reading a file never runs code, written whole or not at all."""
 
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import safetensors
 from paddle import nn
 from safetensors.numpy import save
 
+from .data import naming, write_file
 from .encoder import InstanceEncoder
 from .generator import Generator
 
@@ -19,14 +19,9 @@ PRETRAINED = Path(__file__).resolve().parents[1] / "data" / "pretrained"
 def write_tensors(path, tensors, metadata):
     """Write {name: ndarray} and a JSON-able dict to one file. OSError names the file; an old one survives it."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_bytes(save(tensors, {"metadata": json.dumps(metadata)}))
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OSError(error.errno, f"{error.strerror}; free some space or choose another folder", str(path)) from error
+    with naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, save(tensors, {"metadata": json.dumps(metadata)}))
 
 
 def read_tensors(path):

@@ -9,6 +9,7 @@ An item of a data set is {"image", "label", "instance", "name"}: image float32 [
 Whatever is wrong with a file is a ValueError or FileNotFoundError that names the file, the value and the remedy.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -244,25 +245,42 @@ def write_folder(dataset, root, split, indices=None):
     for kind in ("images", "labels", "instances"):
         (root / split / kind).mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in description.items())
-    _write(root / "dataset.json", f"{{\n{lines}\n}}\n".encode())
+    write_file(root / "dataset.json", f"{{\n{lines}\n}}\n".encode())
     for i in range(len(dataset)) if indices is None else indices:
         item = dataset[i]
         instance = item["instance"].astype(np.uint8 if item["instance"].max() < 256 else np.uint16)
         maps = {"images": to_uint8(item["image"]), "labels": item["label"].astype(np.uint8), "instances": instance}
         for kind, pixels in maps.items():
-            png = io.BytesIO()
-            Image.fromarray(pixels).save(png, "PNG", optimize=True)
-            _write(root / split / kind / f"{item['name']}.png", png.getvalue())
+            write_file(root / split / kind / f"{item['name']}.png", png(pixels, optimize=True))
 
 
-def _write(path, content):
+def write_file(path, content):
+    """Write bytes to a file, whole or not at all: an OSError, of a full disk for one, leaves an old file as it was."""
     partial = path.with_name(path.name + ".part")
+    with naming(path):
+        try:
+            partial.write_bytes(content)
+            os.replace(partial, path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def naming(path):
+    """An OSError inside names this file and the remedy."""
     try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        yield
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OSError(error.errno, f"{error.strerror}; could not write", str(path)) from error
+        remedy = "could not write; free some space or choose another folder"
+        raise OSError(error.errno, f"{error.strerror}; {remedy}", str(path)) from error
+
+
+def png(image, optimize=False):
+    """The bytes of a PNG of uint8 [H, W] or [H, W, 3], or of uint16 [H, W]; `optimize` makes it smaller, slowly."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", optimize=optimize)
+    return file.getvalue()
 
 
 # ---- Batches

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import paddle
-from PIL import Image
 from tqdm.auto import tqdm
 
 from . import losses
 from .blocks import initialize
 from .checkpoint import load_state, read_tensors, state_arrays, write_tensors
-from .data import batches, collate, to_uint8
+from .data import batches, collate, naming, png, to_uint8, write_file
 from .discriminator import MultiscaleDiscriminator
 from .encoder import InstanceEncoder
 from .generator import Generator
@@ -243,17 +242,15 @@ class Trainer:
 
     def _open_folder(self, folder):
         """Make the folder and start its loss log afresh from what is known, so that it never tells a step twice."""
-        try:
+        with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            _write_rows(folder / LOSSES, self.history, "w")
-        except OSError as error:
-            raise OSError(error.errno, f"{error.strerror}; choose another folder", str(folder)) from error
+        _write_rows(folder / LOSSES, self.history, "w")
 
     def _show(self, folder, on_preview):
         if folder:
             rows = to_uint8(np.stack(list(self.preview().values())))  # [R, N, H, W, 3]
             image = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
-            Image.fromarray(image).save(folder / f"preview_{self.steps_done:06d}.png")
+            write_file(folder / f"preview_{self.steps_done:06d}.png", png(image))
         if on_preview is not None:
             on_preview(self)
 
@@ -385,7 +382,7 @@ def _deferred_interrupt():
 
 
 def _write_rows(path, rows, mode):
-    with open(path, mode, newline="") as file:
+    with naming(path), open(path, mode, newline="") as file:
         if rows:
             writer = csv.DictWriter(file, list(rows[0]))
             if file.tell() == 0:

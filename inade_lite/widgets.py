@@ -4,12 +4,11 @@
 front end knows anywidget also a picture in which a click picks an instance.
 """
 
-import io
-
 import numpy as np
 import paddle
 from PIL import Image
 
+from .data import png
 from .figures import to_array, to_image
 from .maps import Layout
 from .noise import sample_noise
@@ -174,12 +173,6 @@ class InstanceExplorer:
             display(Image.fromarray(self.picture()))
 
 
-def _png(array):
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, "PNG")
-    return file.getvalue()
-
-
 class _Panel:
     """The controls of an InstanceExplorer: they call its methods, `refresh` shows its state."""
 
@@ -230,10 +223,10 @@ class _Panel:
         try:
             self.instance.value, self.whole_class.value = e.selected, e.whole_class
             self.t.value, self.interpolation.value = e.t, e.interpolation
-            png = _png(e.picture())
-            self.picture.value = png
+            picture = png(e.picture())
+            self.picture.value = picture
             if self.canvas is not None:
-                self.canvas.clicked, self.canvas.png = e.selected, png
+                self.canvas.clicked, self.canvas.png = e.selected, picture
         finally:
             self.busy = False
 
