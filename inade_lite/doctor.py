@@ -18,7 +18,6 @@ from . import runtime
 
 PACKAGES = (
     "numpy",
-    "scipy",
     "pillow",
     "safetensors",
     "setuptools",

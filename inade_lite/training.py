@@ -219,26 +219,32 @@ class Trainer:
                 if self.steps_done % c.preview_every == 0:
                     self._show(folder, on_preview)
                 if folder and self.steps_done % c.save_every == 0:
+                    self._means(sums)  # a broken run must not replace the last good checkpoint
                     self.save(folder)
             if folder:
+                self._means(sums)
                 self.save(folder)
         if interrupted:
             where = f"; Trainer.resume({str(folder)!r}, dataset) goes on" if folder else ""
             raise KeyboardInterrupt(f"stopped after step {self.steps_done}{where}")
 
     def _log(self, sums, folder):
-        row = {"step": self.steps_done, "seconds": round(self.seconds, 1)}
-        row |= {name: float(paddle.stack(values).mean()) for name, values in sums.items()}
-        for name in sums:
-            if not math.isfinite(row[name]):
-                raise FloatingPointError(
-                    f"the loss {name!r} is {row[name]} at step {self.steps_done}; start from the last checkpoint with "
-                    f"a smaller learning rate (now {self.config.learning_rate_g} and {self.config.learning_rate_d})"
-                )
+        row = {"step": self.steps_done, "seconds": round(self.seconds, 1), **self._means(sums)}
         self.history.append(row)
         if folder:
             _write_rows(folder / LOSSES, [row], "a")
         return row
+
+    def _means(self, sums):
+        """The mean of each term since the last row; FloatingPointError if one is not finite."""
+        means = {name: float(paddle.stack(values).mean()) for name, values in sums.items()}
+        for name, mean in means.items():
+            if not math.isfinite(mean):
+                raise FloatingPointError(
+                    f"the loss {name!r} is {mean} at step {self.steps_done}; start from the last checkpoint with "
+                    f"a smaller learning rate (now {self.config.learning_rate_g} and {self.config.learning_rate_d})"
+                )
+        return means
 
     def _open_folder(self, folder):
         """Make the folder and start its loss log afresh from what is known, so that it never tells a step twice."""

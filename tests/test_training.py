@@ -161,8 +161,9 @@ def test_training_runs_outside_the_main_thread():
     assert trainer.steps_done == 1
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
-    trainer = tiny()
+@pytest.mark.parametrize("log_every", [2, 100])
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path, log_every):
+    trainer = tiny(log_every=log_every)
     trainer.fit(2, tmp_path, progress=False)
     weight = next(iter(trainer.generator.parameters()))
     weight.set_value(weight * float("nan"))
