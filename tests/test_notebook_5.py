@@ -7,6 +7,7 @@ from notebook_definitions import load_definitions
 import inade_lite as il
 
 TINY = {"base_channels": 2, "encoder_channels": 2, "discriminator_channels": 2, "num_upsamplings": 3, "batch_size": 4}
+LIMIT = 1e-4 if il.runtime.device() == "cpu" else 1e-2  # a GPU sums in any order
 TOWN = il.ToyTown("train", 32, length=8)
 
 
@@ -21,7 +22,7 @@ def test_its_step_is_the_packages(share):
         ours.steps_done += 1
         assert set(mine) == set(package)
         for name in mine:
-            np.testing.assert_allclose(float(mine[name]), float(package[name]), rtol=1e-4)
+            np.testing.assert_allclose(float(mine[name]), float(package[name]), rtol=LIMIT)
     for network in ("generator", "encoder", "discriminator"):
         for a, b in zip(*(getattr(t, network).state_dict().values() for t in (ours, theirs)), strict=True):
-            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=LIMIT, atol=LIMIT / 100)
