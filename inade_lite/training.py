@@ -219,11 +219,9 @@ class Trainer:
                 if self.steps_done % c.preview_every == 0:
                     self._show(folder, on_preview)
                 if folder and self.steps_done % c.save_every == 0:
-                    self._means(sums)  # a broken run must not replace the last good checkpoint
-                    self.save(folder)
+                    self._save_sound(folder, sums)
             if folder:
-                self._means(sums)
-                self.save(folder)
+                self._save_sound(folder, sums)
         if interrupted:
             where = f"; Trainer.resume({str(folder)!r}, dataset) goes on" if folder else ""
             raise KeyboardInterrupt(f"stopped after step {self.steps_done}{where}")
@@ -245,6 +243,11 @@ class Trainer:
                     f"a smaller learning rate (now {self.config.learning_rate_g} and {self.config.learning_rate_d})"
                 )
         return means
+
+    def _save_sound(self, folder, sums):
+        """A broken run must not replace the last good checkpoint."""
+        self._means(sums)
+        self.save(folder)
 
     def _open_folder(self, folder):
         """Make the folder and start its loss log afresh from what is known, so that it never tells a step twice."""
