@@ -43,7 +43,7 @@ def draw(arguments):
     layout = Layout(batch["label"], batch["instance"], dataset.num_classes)
     rows = [sample(model.generator, layout, arguments.seed + k).numpy() for k in range(arguments.samples)]
     labels = [figures.color_labels(item["label"], dataset.class_colors) for item in items]
-    images = labels + [figures.to_image(image) for row in [batch["image"], *rows] for image in row]
+    images = labels + [image for row in [batch["image"], *rows] for image in row]
     figures.show_grid(images, columns=len(items)).savefig(arguments.out, dpi=100)
     print(f"{arguments.out}: label maps, real pictures, then {arguments.samples} rows of samples")
 

@@ -6,7 +6,6 @@ from plain N(0, 1) noise: training sees what sampling will bring, and the look o
 
 import contextlib
 import csv
-import json
 import math
 import signal
 import threading
@@ -30,6 +29,8 @@ from .noise import kl_divergence, remap_noise, sample_noise
 
 CHECKPOINT = "checkpoint.safetensors"
 LOSSES = "losses.csv"
+NETWORKS = ("generator", "ema", "encoder", "discriminator")
+OPTIMIZED = {"optimizer_g": ("generator", "encoder"), "optimizer_d": ("discriminator",)}
 
 
 @dataclass
@@ -293,11 +294,11 @@ class Trainer:
     def save(self, folder):
         """Write <folder>/checkpoint.safetensors: networks, optimizers, step. An old one stays until this is whole."""
         tensors = {}
-        for name in ("generator", "ema", "encoder", "discriminator"):
+        for name in NETWORKS:
             tensors |= state_arrays(getattr(self, name), f"{name}.")
-        for name in ("optimizer_g", "optimizer_d"):
+        for name in OPTIMIZED:
             tensors |= {f"{name}.{key}": value.numpy() for key, value in self._optimizer_names(name).items()}
-        metadata = {**self.describe(), "history": json.dumps(self.history)}
+        metadata = {**self.describe(), "history": self.history}
         write_tensors(Path(folder) / CHECKPOINT, tensors, metadata)
 
     @classmethod
@@ -309,22 +310,19 @@ class Trainer:
         for name, here in (("num_classes", dataset.num_classes), ("image_size", list(trainer.image_size))):
             if metadata[name] != here:
                 raise ValueError(f"{path} was trained with {name} {metadata[name]}, this data set has {here}")
-        for name in ("generator", "ema", "encoder", "discriminator"):
+        for name in NETWORKS:
             load_state(getattr(trainer, name), tensors, path, f"{name}.")
-        for name in ("optimizer_g", "optimizer_d"):
+        for name in OPTIMIZED:
             trainer._load_optimizer(name, tensors)
         trainer.steps_done, trainer.seconds = metadata["steps"], metadata["seconds"]
-        trainer.history = json.loads(metadata["history"])
+        trainer.history = metadata["history"]
         return trainer
-
-    def _networks_of(self, optimizer):
-        return ("generator", "encoder") if optimizer == "optimizer_g" else ("discriminator",)
 
     def _parameters_of(self, optimizer):
         """{parameter's name in the checkpoint: parameter}; Paddle's own names change from one process to the next."""
         return {
             f"{network}.{name}": parameter
-            for network in self._networks_of(optimizer)
+            for network in OPTIMIZED[optimizer]
             for name, parameter in getattr(self, network).named_parameters()
         }
 
