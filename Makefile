@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test notebooks doctor format lock test-versions clean FORCE
+.PHONY: help lab test notebooks doctor format lock test-versions real-smoke clean FORCE
 
 # ---- What can be set: make lab PADDLE=gpu CUDA=cu126
 
@@ -146,6 +146,15 @@ test-versions: $(VERSIONS:%=.venvs/paddle-%/.ready) ## run the tests with each P
 	@$(@D)/bin/python $(PIP_INSTALL) paddlepaddle==$* $(if $(filter 2.%,$*),'numpy<2' 'contourpy<1.4')
 	@$(@D)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
+
+SMOKE = runs/real_smoke
+COCO = --set coco_stuff --data "$(INADE_LITE_COCO)"
+
+real-smoke: $(STAMP) ## train on real photos: make real-smoke INADE_LITE_COCO=<folder in the layout of CocoStuff>
+	@[ -n "$(INADE_LITE_COCO)" ] || { echo "name the photos: make real-smoke INADE_LITE_COCO=<folder>" >&2; exit 1; }
+	$(PY) -m inade_lite report $(COCO) --size 128 --out $(SMOKE)
+	$(PY) -m inade_lite train $(COCO) --size 72 --crop 64 --flip --workers 1 --steps 300 --out $(SMOKE)
+	$(PY) -m inade_lite sample $(COCO) --model $(SMOKE)/model.safetensors --out $(SMOKE)/val_samples.png
 
 # One resolution for all systems and Pythons. Paddle's own needs are in requirements.lock, Paddle is not.
 UV_COMPILE = .venvs/lock/bin/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url \

@@ -1,4 +1,4 @@
-"""python -m inade_lite {make-data, train, sample, evaluate, doctor}: what the notebooks do, from a shell."""
+"""python -m inade_lite {make-data, report, train, sample, evaluate, convert, doctor}: the notebooks, from a shell."""
 
 import argparse
 import dataclasses
@@ -7,14 +7,22 @@ import sys
 from pathlib import Path
 
 from . import Layout, ToyTown, TrainConfig, Trainer, doctor, figures, load_pretrained, metrics, sample, save_pretrained
-from .data import FolderDataset, collate, write_folder
+from .data import collate, naming, summarize, write_folder
+from .original import PRESETS, convert
+from .sets import SETS
 
 
-def open_dataset(arguments, split):
-    """--data toy_town is drawn on the fly, anything else is a folder."""
+def open_dataset(arguments, split, size):
+    """--data toy_town is drawn on the fly, anything else is a folder in the layout of --set."""
     if arguments.data == "toy_town":
-        return ToyTown(split, arguments.size)
-    return FolderDataset(arguments.data, split, arguments.size)
+        return ToyTown(split, size)
+    return SETS[arguments.set](arguments.data, split, size)
+
+
+def height_by_width(text):
+    """\"64\" -> 64, \"256x512\" -> (256, 512)."""
+    sides = tuple(map(int, text.split("x")))
+    return sides if len(sides) == 2 else sides[0]
 
 
 def make_data(arguments):
@@ -23,8 +31,23 @@ def make_data(arguments):
     print(f"{arguments.train} + {arguments.val} scenes in {arguments.out}")
 
 
+def report(arguments):
+    out = Path(arguments.out)
+    with naming(out):
+        out.mkdir(parents=True, exist_ok=True)
+    for split in ("train", "val"):
+        dataset = open_dataset(arguments, split, None)
+        dataset.check()
+        summary = summarize(dataset)
+        print(f"{split}: {summary}")
+        figures.show_classes(dataset, summary).savefig(out / f"{split}_classes.png")
+        dataset = open_dataset(arguments, split, arguments.size)
+        figures.show_items(dataset, range(min(8, len(dataset))), scale=1).savefig(out / f"{split}_pictures.png")
+    print(f"{out}: the first pictures and the classes of both splits")
+
+
 def train(arguments):
-    dataset = open_dataset(arguments, "train")
+    dataset = open_dataset(arguments, "train", arguments.size)
     if arguments.resume:
         trainer = Trainer.resume(arguments.out, dataset)
     else:
@@ -33,11 +56,19 @@ def train(arguments):
     trainer.fit(arguments.steps, arguments.out)
     model = Path(arguments.out) / "model.safetensors"
     save_pretrained(model, trainer, data=arguments.data)
+    if trainer.history:
+        figures.plot_losses(trainer.history).savefig(Path(arguments.out) / "losses.png")
     print(f"{model}: python -m inade_lite sample --model {model}")
 
 
 def draw(arguments):
-    model, dataset = load_pretrained(arguments.model), open_dataset(arguments, "val")
+    model, dataset = load_pretrained(arguments.model), open_dataset(arguments, "val", arguments.size)
+    if list(model.class_names) != list(dataset.class_names):
+        raise ValueError(
+            f"{arguments.model} knows other classes than {arguments.data}: {len(model.class_names)} from "
+            f"{model.class_names[0]!r} on, not {len(dataset.class_names)} from {dataset.class_names[0]!r} on; "
+            "give the data set that it was trained with"
+        )
     items = [dataset[i] for i in range(min(arguments.scenes, len(dataset)))]
     batch = collate(items)
     layout = Layout(batch["label"], batch["instance"], dataset.num_classes)
@@ -54,6 +85,14 @@ def evaluate(arguments):
     print(metrics.table(rows))
     if arguments.json:
         Path(arguments.json).write_text(json.dumps([row._asdict() for row in rows], indent=1) + "\n")
+
+
+def run_convert(arguments):
+    networks = convert(arguments.checkpoints, arguments.out, arguments.preset)
+    counts = [
+        f"{kind}, {sum(p.size for p in n.parameters()) / 1e6:.1f} million weights" for kind, n in networks.items()
+    ]
+    print(f"{arguments.out}: {'; '.join(counts)}")
 
 
 def run_doctor(arguments):
@@ -76,9 +115,10 @@ def parser():
         kind = {"action": "store_true"} if default is False else {"type": type(default)}
         sub.add_argument(f"--{name}", default=default, help=text, **kind)
 
-    def data_options(sub):
-        option(sub, "data", "toy_town", "toy_town, or a data set folder")
-        option(sub, "size", 64, "pixels of a picture's side")
+    def data_options(sub, data="toy_town"):
+        option(sub, "data", data, "a data set folder, or toy_town for scenes drawn on the fly")
+        sub.add_argument("--set", choices=SETS, default="folder", help="the folder's layout, see inade_lite/sets.py")
+        sub.add_argument("--size", type=height_by_width, default=64, help="of the pictures, in pixels: H, or HxW")
 
     sub = command("make-data", make_data, "write ToyTown scenes as a data set folder")
     option(sub, "out", "runs/toy_town", "the folder")
@@ -86,6 +126,10 @@ def parser():
     option(sub, "val", 100, "scenes of the val split")
     option(sub, "size", 64, "pixels of a picture's side")
     option(sub, "seed", 0, "of the scenes")
+
+    sub = command("report", report, "check a data set folder, tell and draw what is in it")
+    data_options(sub, "data/toy_town")
+    option(sub, "out", "runs/report", "the folder of the pictures")
 
     sub = command("train", train, "train a generator with its encoder")
     data_options(sub)
@@ -110,6 +154,11 @@ def parser():
     option(sub, "samples", 8, "pictures of each")
     option(sub, "seed", 0, "of noise and latent")
     option(sub, "json", "", "also write the rows to this file")
+
+    sub = command("convert", run_convert, "turn the authors' PyTorch checkpoints into a model of this project")
+    sub.add_argument("checkpoints", nargs="+", help="best_net_G.pth and, if there is one, best_net_IE.pth")
+    option(sub, "out", "model.safetensors", "the model")
+    sub.add_argument("--preset", choices=PRESETS, help="their data set, by default told by the number of classes")
 
     command("doctor", run_doctor, "tell what is installed, on what it runs, and what is wrong")
     return top

@@ -56,7 +56,10 @@ def load_state(layer, tensors, path, prefix=""):
 
 
 class Pretrained(NamedTuple):
-    """A shipped model. config: how it was made, a dict with the TrainConfig, data set, steps and seconds."""
+    """A trained model. config: how it was made, a dict with the TrainConfig, data set, steps and seconds.
+
+    Of a model converted from the authors' checkpoints it tells what they are; encoder is None if they held none.
+    """
 
     generator: nn.Layer
     encoder: nn.Layer
@@ -84,6 +87,17 @@ def load_pretrained(name):
         known = sorted(file.stem for file in PRETRAINED.glob("*.safetensors"))
         raise FileNotFoundError(f"no pretrained model {name!r}; there are {known}, or give a .safetensors file")
     tensors, config = read_tensors(path)
+    generator, encoder = build(config)
+    load_state(generator, tensors, path, "generator.")
+    generator.eval()
+    if encoder is not None:
+        load_state(encoder, tensors, path, "encoder.")
+        encoder.eval()
+    return Pretrained(generator, encoder, config["class_names"], config)
+
+
+def build(config):
+    """A new generator and encoder as a model's config describes them; without `encoder_channels` no encoder."""
     train = config["train_config"]
     generator = Generator(
         len(config["class_names"]),
@@ -94,9 +108,6 @@ def load_pretrained(name):
         train["num_upsamplings"],
         train["norm"],
     )
-    encoder = InstanceEncoder(train["noise_dim"], train["encoder_channels"])
-    load_state(generator, tensors, path, "generator.")
-    load_state(encoder, tensors, path, "encoder.")
-    generator.eval()
-    encoder.eval()
-    return Pretrained(generator, encoder, config["class_names"], config)
+    if train["encoder_channels"] is None:
+        return generator, None
+    return generator, InstanceEncoder(train["noise_dim"], train["encoder_channels"])

@@ -150,6 +150,37 @@ def show_scene(item, dataset, scale=4):
     return fig
 
 
+def show_items(dataset, indices, scale=4):
+    """Items of one size in columns: images, label maps, instance maps."""
+    items = [dataset[i] for i in indices]
+    rows = {
+        "picture": [item["image"] for item in items],
+        "classes": [color_labels(item["label"], dataset.class_colors) for item in items],
+        "instances": [color_instances(item["instance"]) for item in items],
+    }
+    return show_grid([image for row in rows.values() for image in row], None, list(rows), len(items), scale)
+
+
+def show_classes(dataset, summary, count=20):
+    """The `count` most common classes of a data set: their share of all pixels, and their instances in a picture."""
+    order = np.argsort(-summary.pixels, kind="stable")[: min(count, (summary.pixels > 0).sum())][::-1]
+    names = [dataset.class_names[k] for k in order]
+    panels = {
+        "share of all pixels, %": 100 * summary.pixels[order] / summary.pixels.sum(),
+        "instances in a picture that has the class": summary.instances[order] / summary.items[order],
+    }
+    with style():
+        fig, axes = plt.subplots(1, 2, figsize=(9, 0.6 + 0.22 * len(order)), sharey=True, layout="constrained")
+        for panel, (title, values) in zip(axes, panels.items(), strict=True):
+            panel.barh(
+                names, values, color=np.asarray(dataset.class_colors)[order] / 255, edgecolor="0.6", linewidth=0.5
+            )
+            panel.set_title(title)
+            panel.grid(axis="y", visible=False)
+    plt.close(fig)
+    return fig
+
+
 def show_array(array, title=None, mask=None, cell=34):
     """A small 2-D array as a grid of coloured cells with its numbers; where `mask` is 0, a cell is faded.
 

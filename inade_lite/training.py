@@ -6,6 +6,7 @@ from plain N(0, 1) noise: training sees what sampling will bring, and the look o
 
 import contextlib
 import csv
+import functools
 import math
 import signal
 import threading
@@ -20,7 +21,7 @@ from tqdm.auto import tqdm
 from . import losses
 from .blocks import initialize
 from .checkpoint import load_state, read_tensors, state_arrays, write_tensors
-from .data import batches, collate, naming, png, to_uint8, write_file
+from .data import augment, batches, collate, naming, png, to_uint8, write_file
 from .discriminator import MultiscaleDiscriminator
 from .encoder import InstanceEncoder
 from .generator import Generator
@@ -61,6 +62,9 @@ class TrainConfig:
 
     # The optimizers
     batch_size: int = 8
+    crop: int = 0  # side of the square cut out of each item at a random place, 0: none; the paper: 256 out of 286
+    flip: bool = False  # show half of the items mirrored, as the paper does
+    workers: int = 0  # threads that read the next batches during a step: 4 or so for large photos and a GPU
     learning_rate_g: float = 4e-4  # of generator and encoder
     learning_rate_d: float = (
         8e-4  # of the discriminator, the faster of the two time scales; the original: 1e-4 and 4e-4
@@ -82,6 +86,7 @@ class Trainer:
     dataset: anything with items, num_classes and class_names as in `inade_lite.data`; all items of one size.
     preview: the items shown in previews, by default the first eight of the data set.
     perceptual: (fake, real) -> scalar, with lambda_perceptual; both [N, 3, H, W] in [-1, 1].
+    A data set of files is read once first: one ValueError lists all that is wrong with it.
 
     `generator` learns, `ema` is its running average and samples. The same config, data and steps give the same weights.
     """
@@ -89,7 +94,13 @@ class Trainer:
     def __init__(self, config, dataset, preview=None, perceptual=None):
         self.config, self.dataset, self.perceptual = config, dataset, perceptual
         self.steps_done, self.seconds, self.history = 0, 0.0, []
-        self.preview_items = [dataset[i] for i in range(min(8, len(dataset)))] if preview is None else preview
+        if hasattr(dataset, "check"):
+            dataset.check()
+        if preview is None:
+            preview = [dataset[i] for i in range(min(8, len(dataset)))]
+        if config.crop:
+            preview = [augment(item, np.random.default_rng(config.seed), config.crop) for item in preview]
+        self.preview_items = preview
         self.image_size = tuple(self.preview_items[0]["image"].shape[1:])
 
         paddle.seed(config.seed)
@@ -203,7 +214,7 @@ class Trainer:
         FloatingPointError where a loss is no longer finite; the last checkpoint is left as it was.
         """
         c, folder = self.config, folder and Path(folder)
-        source = batches(self.dataset, c.batch_size, c.seed, self.steps_done)
+        source = batches(self.dataset, c.batch_size, c.seed, self.steps_done, self._augment(), c.workers)
         sums, start, last = {}, time.perf_counter() - self.seconds, self.steps_done + steps
         if folder:
             self._open_folder(folder)
@@ -226,6 +237,10 @@ class Trainer:
         if interrupted:
             where = f"; Trainer.resume({str(folder)!r}, dataset) goes on" if folder else ""
             raise KeyboardInterrupt(f"stopped after step {self.steps_done}{where}")
+
+    def _augment(self):
+        crop, flip = self.config.crop or None, self.config.flip
+        return functools.partial(augment, crop=crop, flip=flip) if crop or flip else None
 
     def _log(self, sums, folder):
         row = {"step": self.steps_done, "seconds": round(self.seconds, 1), **self._means(sums)}

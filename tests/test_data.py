@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inade_lite.data import FolderDataset, batches, collate, write_folder
+from inade_lite.data import FolderDataset, batches, collate, summarize, write_folder
 from inade_lite.toy_town import ToyTown
 
 PACK = Path(__file__).parents[1] / "data" / "toy_town"
@@ -356,3 +356,58 @@ def test_a_batch_may_be_larger_than_the_data_set():
 def test_no_batches_of_nothing():
     with pytest.raises(ValueError, match="batch_size is 0"):
         next(batches(ToyTown("val", 16, length=2), 0, seed=0))
+
+
+def mirrored(item, rng):
+    return {**item, "image": item["image"][..., ::-1], "name": f"{item['name']} {rng.integers(1000)}"}
+
+
+def test_items_are_augmented_by_what_depends_on_seed_epoch_and_item():
+    town = ToyTown("train", 16, length=5)
+    run = names(batches(town, 3, seed=4, augment=mirrored), 10)
+    assert run != names(batches(town, 3, seed=5, augment=mirrored), 10)
+    assert names(batches(town, 3, seed=4, start_step=4, augment=mirrored), 6) == run[4:]
+    assert len(set(sum(run, []))) > 25  # of 30: other numbers in each epoch
+    first = next(batches(town, 3, seed=4, augment=mirrored))
+    assert np.array_equal(first["image"][..., ::-1], next(batches(town, 3, seed=4))["image"])
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_read_ahead_and_change_nothing(workers):
+    class Counted(ToyTown):
+        read = 0
+
+        def __getitem__(self, i):
+            self.read += 1
+            return super().__getitem__(i)
+
+    town = Counted("train", 16, length=7)
+    source = batches(town, 3, seed=4, augment=mirrored, workers=workers)
+    assert names(source, 12) == names(batches(ToyTown("train", 16, length=7), 3, seed=4, augment=mirrored), 12)
+    source.close()
+    assert 12 * 3 < town.read <= (12 + 3) * 3  # ahead, but not without bounds
+
+
+def test_an_error_of_a_worker_reaches_the_reader(root):
+    data = FolderDataset(root, "val")
+    (root / "val/images/val_00001.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="val_00001.png cannot be decoded"):
+        next(batches(data, 3, seed=0, workers=2))
+
+
+# ---- What is in a data set
+
+
+def test_a_summary_by_hand():
+    class Two(list):
+        num_classes = 4
+
+    label = np.array([[0, 0, 2], [0, 2, 2]])
+    first = {"label": label, "instance": np.array([[0, 0, 1], [0, 2, 2]])}
+    second = {"label": np.full((3, 5), 3), "instance": np.zeros((3, 5), int)}
+    summary = summarize(Two([first, second]))
+    assert summary.sizes == {(2, 3): 1, (3, 5): 1}
+    assert summary.pixels.tolist() == [3, 0, 3, 15]
+    assert summary.items.tolist() == [1, 0, 1, 1]
+    assert summary.instances.tolist() == [1, 0, 2, 1]
+    assert str(summary) == "2 pictures of 2×3 to 3×5 (height × width), 3 of 4 classes, 4 instances"

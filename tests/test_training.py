@@ -246,3 +246,39 @@ def test_the_shipped_model_says_where_it_comes_from():
     assert model.generator.image_size == (64, 64)
     assert {"train_config", "steps", "seconds", "made_by"} <= set(model.config)
     assert json.dumps(model.config)
+
+
+def test_crops_and_mirror_images_reach_the_step_and_a_resumed_run_draws_the_same(tmp_path):
+    town = il.ToyTown("train", 48, length=5)
+    config = il.TrainConfig(**TINY, crop=32, flip=True, workers=1)
+    shown = []
+
+    class Watched(il.Trainer):
+        def step(self, batch):
+            shown.append(batch)
+            return super().step(batch)
+
+    whole = Watched(config, town)
+    assert whole.image_size == (32, 32) and whole.preview()["real"].shape == (5, 3, 32, 32)
+    whole.fit(4, progress=False)
+    for batch in shown:
+        for name, image in zip(batch["name"], batch["image"], strict=True):
+            large = next(item["image"] for item in town if item["name"] == name)
+            places = [large[:, y : y + 32, x : x + 32] for y in range(17) for x in range(17)]
+            assert any(np.array_equal(image, flip) for place in places for flip in (place, place[..., ::-1]))
+    half = Watched(config, town)
+    half.fit(2, progress=False)
+    half.save(tmp_path)
+    resumed = Watched.resume(tmp_path, town)
+    resumed.fit(2, progress=False)
+    assert_same_state(whole, resumed)
+    assert all(np.array_equal(a["image"], b["image"]) for a, b in zip(shown[:4], shown[4:], strict=True))
+
+
+def test_a_damaged_folder_is_told_whole_before_training(tmp_path):
+    il.write_folder(il.ToyTown("train", 32, length=12), tmp_path, "train")
+    for name in ("labels/train_00000.png", "images/train_00009.png"):
+        (tmp_path / "train" / name).write_bytes(b"")
+    with pytest.raises(ValueError, match="2 of 12 items") as error:
+        il.Trainer(il.TrainConfig(**TINY), il.FolderDataset(tmp_path, "train"))
+    assert "labels/train_00000.png" in str(error.value) and "images/train_00009.png" in str(error.value)

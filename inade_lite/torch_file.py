@@ -1,0 +1,240 @@
+"""PyTorch's checkpoints, read without PyTorch and without running anything that a file says.
+
+A `.pth` file is a pickle and the numbers of its tensors. A pickle is a program: it may name any function and have it
+called. Here it may name only what a state dict is made of, and none of these does more than remember its arguments.
+"""
+
+import functools
+import math
+import pickle
+import pickletools
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+STORAGES = {
+    "DoubleStorage": "f8",
+    "FloatStorage": "f4",
+    "HalfStorage": "f2",
+    "BFloat16Storage": "u2",  # the upper half of a float32
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+
+
+def read_torch_checkpoint(path, key=None):
+    """{name: ndarray} of a state dict that `torch.save` wrote, in the zip format (since 1.6) or the one before it.
+
+    key: which entry to read of a file that holds several, {"state_dict": {...}, "epoch": 3} for one. bfloat16 becomes
+    float32, other types stay; arrays may share memory and be read-only. FileNotFoundError, or a ValueError that names
+    the file: if it is damaged, if it names anything but tensors and containers, or if it holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; give the file that torch.save wrote, best_net_G.pth for one")
+    with open(path, "rb") as file:
+        try:
+            content, storages = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
+            content = content if key is None else content[key]
+            if not isinstance(content, dict) or not all(isinstance(v, _Tensor) for v in content.values()):
+                raise ValueError(_description(content))
+            return {str(name): _array(name, tensor, storages) for name, tensor in content.items()}
+        except Exception as error:  # whatever a damaged or hostile file makes pickle, zipfile and numpy raise
+            reason = str(error) if isinstance(error, ValueError) else f"it is damaged ({type(error).__name__}: {error})"
+            raise ValueError(f"{path} is not a state dict of PyTorch: {reason}") from error
+
+
+class _Storage(NamedTuple):
+    """The numbers of one or several tensors: how the file calls them, their type and how many there are."""
+
+    key: str
+    type: str
+    count: int
+
+
+class _Tensor(NamedTuple):
+    storage: _Storage
+    offset: int
+    size: tuple
+    stride: tuple
+
+
+# ---- The pickle
+
+
+class _Name:
+    """What a pickle may name besides OrderedDict. It has no attributes that a pickle could set."""
+
+    __slots__ = ()
+
+
+class _StorageType(str, _Name):
+    """torch.FloatStorage and the like: an empty mark, never called."""
+
+    __slots__ = ()
+
+
+class _RebuildTensor(_Name):
+    """torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)."""
+
+    __slots__ = ()
+
+    def __call__(self, storage, offset, size, stride, *ignored):
+        return _Tensor(storage, offset, size, stride)
+
+
+class _RebuildParameter(_Name):
+    """torch._utils._rebuild_parameter(tensor, requires_grad, hooks)."""
+
+    __slots__ = ()
+
+    def __call__(self, tensor, *ignored):
+        return tensor
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch" and name in STORAGES:
+            return _StorageType(STORAGES[name])
+        if (module, name) in (("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_tensor")):
+            return _RebuildTensor()
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return _RebuildParameter()
+        raise ValueError(
+            f"it names {module}.{name}, which is neither a tensor nor a container, and was not run; "
+            "save the state dict alone: torch.save(model.state_dict(), path)"
+        )
+
+    def persistent_load(self, name):
+        kind, storage_type, key, _, count, *view = name
+        if kind != "storage" or not isinstance(storage_type, _StorageType) or any(view):
+            raise ValueError(f"it holds {name!r}, expected a storage")
+        return _Storage(str(key), str(storage_type), _integer(count))
+
+
+def _unpickle(file):
+    """The object of the pickle at the file's position, which moves behind it."""
+    start = file.tell()
+    # Python makes room for as many entries of its memo as a pickle asks for, which may be more than there is memory.
+    codes = list(pickletools.genops(file))
+    if any("PUT" in code.name and argument is not None and argument > 2 * len(codes) for code, argument, _ in codes):
+        raise ValueError("its pickle asks for far more memory than it needs")
+    file.seek(start)
+    return _Unpickler(file, encoding="utf-8").load()
+
+
+# ---- The two formats
+
+
+def _read_zip(file):
+    """The content, and a function storage -> ndarray. <name>/data.pkl names the storages in <name>/data/."""
+    archive = zipfile.ZipFile(file)
+    pickles = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise ValueError("it is a zip archive without one <name>/data.pkl; unpack it first if it holds the checkpoint")
+    if archive.getinfo(pickles[0]).compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"its {pickles[0]} is compressed, as torch.save never does")
+    root = pickles[0].removesuffix("data.pkl")
+    order = archive.read(f"{root}byteorder") if f"{root}byteorder" in archive.namelist() else b"little"
+
+    @functools.cache  # several tensors may share one
+    def storage(s):
+        entry, dtype = archive.getinfo(f"{root}data/{s.key}"), np.dtype(s.type).newbyteorder(order.decode())
+        # A small file must not become a large one.
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != s.count * dtype.itemsize:
+            raise ValueError(f"{entry.filename} has {entry.file_size} bytes, expected {s.count} numbers of {dtype}")
+        return np.frombuffer(archive.read(entry), dtype)
+
+    with archive.open(pickles[0]) as pickled:
+        return _unpickle(pickled), storage
+
+
+def _read_legacy(file):
+    """The content, and a function storage -> ndarray: five pickles, then each storage's length and numbers."""
+    beginning = file.read(16)
+    file.seek(0)
+    try:
+        magic, protocol, system = _unpickle(file), _unpickle(file), _unpickle(file)
+        sound = (magic, protocol) == (LEGACY_MAGIC, LEGACY_PROTOCOL) and isinstance(system, dict)
+    except Exception:
+        sound = False
+    if not sound:
+        raise ValueError(f"it begins with {beginning!r}, not as torch.save begins a file; download or export it again")
+    order = "<" if system.get("little_endian", True) else ">"
+    content, keys = _unpickle(file), _unpickle(file)
+    types = {value.storage.key: value.storage.type for value in _tensors(content)}
+    storages = {}
+    for key in keys:
+        [count] = map(_integer, np.fromfile(file, f"{order}i8", 1).tolist())
+        if key not in types:
+            raise ValueError(f"its storage {key!r} belongs to no tensor, so its type is not known")
+        storages[key] = np.fromfile(file, f"{order}{types[key]}", count)
+        if len(storages[key]) != count:
+            raise ValueError(f"it is cut short in storage {key!r}: {len(storages[key])} of {count} numbers")
+
+    def storage(s):
+        if storages[s.key].size != s.count:
+            raise ValueError(f"storage {s.key!r} has {storages[s.key].size} numbers, expected {s.count}")
+        return storages[s.key]
+
+    return content, storage
+
+
+def _tensors(content):
+    """All tensors of nested dicts, lists and tuples, each container once."""
+    waiting, seen = [content], set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, _Tensor):
+            yield value
+        elif isinstance(value, dict | list | tuple) and id(value) not in seen:
+            seen.add(id(value))
+            waiting += value.values() if isinstance(value, dict) else value
+
+
+# ---- The tensors
+
+
+def _array(name, tensor, storage):
+    """The tensor as an ndarray, if all of it lies within its storage."""
+    s, offset, size, stride = tensor
+    if not isinstance(s, _Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
+        raise ValueError(f"the tensor {name!r} has a storage, size and stride that are none")
+    offset, size, stride = _integer(offset), [_integer(n) for n in size], [_integer(n) for n in stride]
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if math.prod(size) and (last >= s.count or math.prod(size) > s.count):
+        raise ValueError(
+            f"the tensor {name!r}, size {size} with stride {stride} from {offset} on, does not fit its "
+            f"storage of {s.count} numbers"
+        )
+    numbers = storage(s)
+    if math.prod(size) == 0:
+        return np.zeros(size, numbers.dtype)
+    steps = [step * numbers.itemsize for step in stride]
+    array = np.lib.stride_tricks.as_strided(numbers[offset:], size, steps, writeable=False)
+    if s.type == "u2":
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _integer(value):
+    if type(value) is not int or not 0 <= value < 2**48:
+        raise ValueError(f"it counts {value!r}, expected an integer of 0 or more")
+    return value
+
+
+def _description(content):
+    if isinstance(content, dict):
+        entries = ", ".join(f"{key!r}: {type(value).__name__.strip('_')}" for key, value in list(content.items())[:6])
+        return f"it holds {{{entries}{', ...' if len(content) > 6 else ''}}}; give the key= of a dict of tensors"
+    return f"it holds a {type(content).__name__.strip('_')}, expected a dict of tensors by their names"
