@@ -57,7 +57,7 @@ def train(arguments):
     model = Path(arguments.out) / "model.safetensors"
     save_pretrained(model, trainer, data=arguments.data)
     if trainer.history:
-        figures.plot_losses(trainer.history).savefig(Path(arguments.out) / "losses.png")
+        figures.plot_losses(trainer.history, smooth=5).savefig(Path(arguments.out) / "losses.png")
     print(f"{model}: python -m inade_lite sample --model {model}")
 
 
@@ -75,7 +75,9 @@ def draw(arguments):
     rows = [sample(model.generator, layout, arguments.seed + k).numpy() for k in range(arguments.samples)]
     labels = [figures.color_labels(item["label"], dataset.class_colors) for item in items]
     images = labels + [image for row in [batch["image"], *rows] for image in row]
-    figures.show_grid(images, columns=len(items)).savefig(arguments.out, dpi=100)
+    titles = ["classes", "real", *(f"sample {k + 1}" for k in range(arguments.samples))]
+    scale = max(1, 256 // model.generator.image_size[0])
+    figures.show_grid(images, row_titles=titles, columns=len(items), scale=scale).savefig(arguments.out)
     print(f"{arguments.out}: label maps, real pictures, then {arguments.samples} rows of samples")
 
 

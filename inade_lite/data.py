@@ -75,6 +75,8 @@ def read_map(path, modes=("L",)):
 
 def resize_image(image, size):
     """uint8 [H, W, 3] at another size (h, w), bicubic."""
+    if image.shape[:2] == size:
+        return image
     return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))
 
 
@@ -83,6 +85,8 @@ def resize_map(ids, size):
 
     So pictures and maps stay aligned. Inside the networks the original follows another rule, see `maps.resize_nearest`.
     """
+    if ids.shape == size:
+        return ids
     resized = Image.fromarray(ids.astype(np.int32)).resize(size[::-1], Image.Resampling.NEAREST)
     return np.asarray(resized).astype(np.int64)
 
@@ -233,9 +237,9 @@ class FileDataset:
         """Stored instance ids, int64 [H, W]."""
         return read_map(path, self.instance_modes)
 
-    def fit_image(self, image, size):
-        """The image [H, W, 3] at the size (h, w) of its maps, where they are meant to differ."""
-        return image
+    def fits(self, image, ids):
+        """Whether an image and a map may go together. An image of another size is resized to its maps."""
+        return image.shape[:2] == ids.shape
 
     # What all share
 
@@ -248,9 +252,8 @@ class FileDataset:
         (image, label, instance), problems = self._read(i)
         if problems:
             raise problems[0]
-        if self.image_size is not None:
-            image = resize_image(image, self.image_size)
-            label, instance = resize_map(label, self.image_size), resize_map(instance, self.image_size)
+        size = self.image_size or label.shape
+        image, label, instance = resize_image(image, size), resize_map(label, size), resize_map(instance, size)
         instance = compact_instances(label, instance, self.unlabelled)
         return {"image": to_float(image), "label": label, "instance": instance, "name": self.files[i][0]}
 
@@ -269,9 +272,9 @@ class FileDataset:
         label = attempt(self._read_classes, label_path)
         instance = label if instance_path is None else attempt(self.read_instance, instance_path)
         if not problems:
-            image = self.fit_image(image, label.shape)
             for path, ids in ((label_path, label), (instance_path, instance)):
-                attempt(check_size, path, ids, image)
+                if not self.fits(image, ids):
+                    attempt(check_size, path, ids, image)
         return (image, label, instance), problems
 
     def _read_classes(self, path):

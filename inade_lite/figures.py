@@ -218,7 +218,7 @@ def plot_losses(rows, columns=None, smooth=50):
     """Loss curves over the steps: faint as measured, strong smoothed, each with its name at its end.
 
     rows: the path of a CSV file with a header, or a list of dicts; the key "step" is the horizontal axis (without it,
-    the row's number). columns: which to draw, default all but "seconds". smooth: steps of the running mean.
+    the row's number). columns: which to draw, default all but "seconds". smooth: rows of the running mean.
     """
     if isinstance(rows, (str, Path)):
         with open(rows, newline="", encoding="utf-8") as file:

@@ -76,7 +76,7 @@ def load_original(model, state):
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise ValueError(f"{'; '.join(problems[:5])}{more}. Build the model with the arguments of the checkpoint")
-    model.set_state_dict({ours: given[name].astype(np.float32) for name, ours in names.items()})
+    model.set_state_dict({ours: given[name].astype(np.float32, copy=False) for name, ours in names.items()})
 
 
 def _shape(shapes, name):

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import PHOTOS, FileDataset, FolderDataset, Kind, check_size, listed, open_image, pair, resize_image
+from .data import PHOTOS, FileDataset, FolderDataset, Kind, check_size, listed, open_image, pair
 
 CLASSES = Path(__file__).parent / "classes"
 MASK_MODES = ("L", "P", "1", "RGB", "RGBA")
 
 
 class PublishedDataset(FileDataset):
-    """What the sets below share: their classes come with this package, in classes/<name>.json."""
+    """What the sets below share: their classes come with this package, in classes/<name>.json.
+
+    Only things have instances; each class of stuff is one in a picture, whatever the files say. Where instances were
+    drawn apart from the classes, their outlines differ, and stuff along an outline would get a thing's id.
+    """
 
     name = None
     image_modes = ("RGB", "L", "CMYK")  # the sets hold a few grey photos
@@ -38,6 +42,12 @@ class PublishedDataset(FileDataset):
         runs = zip(ids[[0, *(ends + 1)]], ids[[*ends, -1]], strict=True)
         known = " and ".join(f"{a} to {b}" if b > a else f"{a}" for a, b in runs)
         return f"{type(self).__name__} has {known}; export the map again, or correct its pixels"
+
+    def _read(self, i):
+        (image, label, instance), problems = super()._read(i)
+        if not problems:
+            instance = np.where(np.isin(label, self.thing_classes), instance, 0)
+        return (image, label, instance), problems
 
     def find(self):
         if self.split not in self.splits:
@@ -147,13 +157,6 @@ class Ade20k(PublishedDataset):
         remedy = f"the green channel of annotations_instance holds the ids; or remove {path.parent.parent}"
         return np.asarray(open_image(path, ["RGB"], lambda mode: remedy))[..., 1].astype(np.int64)
 
-    def _read(self, i):
-        (image, label, instance), problems = super()._read(i)
-        if self.instance_source == "annotations_instance" and not problems:
-            # The two annotations differ along the outlines of things; there a stuff pixel would get a thing's id.
-            instance = np.where(np.isin(label, self.thing_classes), instance, 0)
-        return (image, label, instance), problems
-
 
 class CelebAMaskHQ(PublishedDataset):
     """Faces in 18 parts and background (Lee et al., 2020).
@@ -182,8 +185,13 @@ class CelebAMaskHQ(PublishedDataset):
         mapping = self.root / "CelebA-HQ-to-CelebA-mapping.txt"
         if not mapping.is_file():
             raise FileNotFoundError(f"{mapping} is missing; it tells which pictures are train, val and test")
-        rows = [line.split() for line in mapping.read_text().splitlines()[1:]]
-        celeba = {row[0]: int(row[1]) for row in rows if row}  # CelebA-HQ's number -> CelebA's
+        celeba = {}  # CelebA-HQ's number -> CelebA's
+        for k, line in enumerate(mapping.read_text().splitlines()[1:]):
+            try:
+                number, origin = line.split()[:2]
+                celeba[number] = int(origin)
+            except ValueError:
+                raise ValueError(f"{mapping}, line {k + 2}: {line!r}, expected two numbers and a name") from None
         files, problems = [], []
         for stem in sorted(images.found, key=lambda stem: (len(stem), stem)):
             if stem not in celeba:
@@ -214,9 +222,9 @@ class CelebAMaskHQ(PublishedDataset):
                 label[mask] = k
         return label
 
-    def fit_image(self, image, size):
-        times = image.shape[0] // size[0]
-        return resize_image(image, size) if image.shape[:2] == (times * size[0], times * size[1]) else image
+    def fits(self, image, ids):
+        times = image.shape[0] // ids.shape[0]
+        return image.shape[:2] == (times * ids.shape[0], times * ids.shape[1])
 
 
 class DeepFashion(PublishedDataset):
