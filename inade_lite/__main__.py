@@ -91,10 +91,8 @@ def evaluate(arguments):
 
 def run_convert(arguments):
     networks = convert(arguments.checkpoints, arguments.out, arguments.preset)
-    counts = [
-        f"{kind}, {sum(p.size for p in n.parameters()) / 1e6:.1f} million weights" for kind, n in networks.items()
-    ]
-    print(f"{arguments.out}: {'; '.join(counts)}")
+    sizes = {kind: sum(p.size for p in network.parameters()) for kind, network in networks.items()}
+    print(f"{arguments.out}: {', '.join(f'{kind} of {size:,} weights' for kind, size in sizes.items())}")
 
 
 def run_doctor(arguments):

@@ -43,6 +43,8 @@ def read_torch_checkpoint(path, key=None):
     with open(path, "rb") as file:
         try:
             content, storages = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
+            if key is not None and (not isinstance(content, dict) or key not in content):
+                raise ValueError(f"it has no {key!r}; {_description(content)}")
             content = content if key is None else content[key]
             if not isinstance(content, dict) or not all(isinstance(v, _Tensor) for v in content.values()):
                 raise ValueError(_description(content))
@@ -161,6 +163,7 @@ def _read_zip(file):
 
 def _read_legacy(file):
     """The content, and a function storage -> ndarray: five pickles, then each storage's length and numbers."""
+    file.seek(0)
     beginning = file.read(16)
     file.seek(0)
     try:
@@ -175,9 +178,9 @@ def _read_legacy(file):
     types = {value.storage.key: value.storage.type for value in _tensors(content)}
     storages = {}
     for key in keys:
-        [count] = map(_integer, np.fromfile(file, f"{order}i8", 1).tolist())
         if key not in types:
             raise ValueError(f"its storage {key!r} belongs to no tensor, so its type is not known")
+        count = _integer(*np.fromfile(file, f"{order}i8", 1).tolist())
         storages[key] = np.fromfile(file, f"{order}{types[key]}", count)
         if len(storages[key]) != count:
             raise ValueError(f"it is cut short in storage {key!r}: {len(storages[key])} of {count} numbers")
