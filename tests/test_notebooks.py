@@ -16,6 +16,7 @@ NAMES = [
     "4_noise_remapping",
     "5_training",
     "6_instance_diversity",
+    "7_your_own_pictures",
 ]
 
 
