@@ -96,7 +96,7 @@ class Segments:
         if self.count <= DENSE_SEGMENTS:
             return paddle.matmul(self.membership, x, transpose_y=True)
         rows = x.transpose([0, 2, 1]).reshape([-1, c])  # [N*H*W, C]
-        sums = paddle.index_add(paddle.zeros([n * self.count, c]), self._rows.flatten(), 0, rows)
+        sums = paddle.scatter_nd_add(paddle.zeros([n * self.count, c]), self._rows.reshape([-1, 1]), rows)
         return sums.reshape([n, self.count, c])
 
 
