@@ -1,8 +1,17 @@
 """What the networks are made of besides the paper's layers: spectral norm, up-sampling, initialisation."""
 
+import functools
+
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+
+from .layers import lookup
+from .maps import windows
+
+# Beyond so many numbers a copy of each window's pixels is not worth its memory: 134 MB.
+COPIES = 2**25
 
 
 class SpectralConv2D(nn.Layer):
@@ -31,20 +40,40 @@ class SpectralConv2D(nn.Layer):
         return convolve(x, self.weight / sigma, self.bias, self.stride, self.padding)
 
 
+class Conv2D(nn.Conv2D):
+    """nn.Conv2D in the form that is faster where it runs."""
+
+    def forward(self, x):
+        return convolve(x, self.weight, self.bias, self._stride[0], self._padding)
+
+
 def convolve(x, weight, bias=None, stride=1, padding=0):
     """F.conv2d, in the form that is faster where it runs.
 
-    On a CPU, small maps and 1x1 kernels take half the time as one batched matmul over the unfolded map.
+    On a CPU that is a lookup of each window's pixels and one matrix product, or where far fewer channels leave than
+    enter, one product of each pixel with all taps, then their sum. Both take half the time of Paddle's kernel.
     """
-    n, _, h, w = x.shape
-    k = weight.shape[2]
-    pointwise = (k, stride, padding) == (1, 1, 0)
-    if not x.place.is_cpu_place() or (h * w > 24**2 and not pointwise):
+    n, c, h, w = x.shape
+    o, k = weight.shape[0], weight.shape[2]
+    size = [(s + 2 * padding - k) // stride + 1 for s in (h, w)]
+    if not x.place.is_cpu_place() or n * size[0] * size[1] * k * k * c > COPIES:
         return F.conv2d(x, weight, bias, stride, padding)
-    taps = x.flatten(2) if pointwise else F.unfold(x, k, stride, padding)  # [N, C*K*K, h'*w']
-    out = paddle.matmul(weight.flatten(1), taps)
+    if (k, stride, padding) == (1, 1, 0):
+        out = paddle.matmul(weight.flatten(1), x.flatten(2))  # [N, O, H*W]
+    elif 4 * o < c and stride == 1 and padding < k:
+        # A pixel adds to the window k - 1 - t before it through tap t.
+        sent = paddle.matmul(weight.flip([2, 3]).transpose([0, 2, 3, 1]).reshape([-1, c]), x.flatten(2))
+        out = F.fold(sent, size, k, 1, k - 1 - padding).flatten(2)  # [N, O*K*K, H*W] -> [N, O, h'*w']
+    else:
+        return lookup(x, _taps(n, h, w, k, stride, padding), weight, bias).reshape([n, o, *size])
     out = out if bias is None else out + bias.unsqueeze(-1)
-    return out.reshape([n, -1, (h + 2 * padding - k) // stride + 1, (w + 2 * padding - k) // stride + 1])
+    return out.reshape([n, o, *size])
+
+
+@functools.lru_cache(maxsize=64)
+def _taps(n, h, w, *window):
+    rows = np.arange(n * h * w, dtype="int32").reshape(n, h, w)
+    return paddle.to_tensor(windows(rows, *window, beyond=rows.size))
 
 
 def upsample(x):

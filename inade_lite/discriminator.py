@@ -3,7 +3,7 @@
 import paddle.nn.functional as F
 from paddle import nn
 
-from .blocks import SpectralConv2D, initialize
+from .blocks import Conv2D, SpectralConv2D, initialize
 
 
 class PatchDiscriminator(nn.Layer):
@@ -16,14 +16,14 @@ class PatchDiscriminator(nn.Layer):
     def __init__(self, in_channels, base_channels=64, num_layers=4):
         super().__init__()
         widths = [min(base_channels * 2**i, 512) for i in range(num_layers)]
-        self.first = nn.Conv2D(in_channels, widths[0], 4, stride=2, padding=2)
+        self.first = Conv2D(in_channels, widths[0], 4, stride=2, padding=2)
         self.middle = nn.LayerList(
             [
                 SpectralConv2D(a, b, 4, stride=1 if i == num_layers - 2 else 2, padding=2, bias=False)
                 for i, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True))
             ]
         )
-        self.score = nn.Conv2D(widths[-1], 1, 4, padding=2)
+        self.score = Conv2D(widths[-1], 1, 4, padding=2)
 
     def forward(self, x):
         """x [N, C, H, W] -> the outputs of all layers, the score [N, 1, h, w] last."""

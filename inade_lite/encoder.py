@@ -10,6 +10,7 @@ from paddle import nn
 
 from .blocks import initialize
 from .layers import InstanceConv2D
+from .maps import swap
 from .noise import NoiseParams
 
 
@@ -53,10 +54,12 @@ def instance_means(convolutions, x, layout):
     centre q - t lies in i too. The convolutions are 3x3 with stride 1 and padding 1.
     """
     n, c, h, w = x.shape
-    instances, mask = layout.instances((h, w)), layout.same_instance((h, w), 3, padding=1)
-    served = mask.flip(1)  # q and q - t share an instance: tap -t of the window centred at q
-    taps = instances.pool(x, served).transpose([0, 2, 3, 1])  # [N, 9, P, C] -> [N, P, C, 9]
-    taps = taps.flatten(2) / instances.pixels.clip(min=1)  # [N, P, C*9]
+    instances = layout.instances((h, w))
+    tap, pixel = layout.border((h, w), 3)
+    pixels = swap(x.flatten(2)).reshape([-1, c])
+    missing = paddle.scatter_nd_add(paddle.zeros([n * instances.count * 9, c]), tap, F.embedding(pixel, pixels))
+    taps = instances.pool(x).unsqueeze(2) - missing.reshape([n, instances.count, 9, c])  # [N, P, 9, C]
+    taps = taps.transpose([0, 1, 3, 2]).flatten(2) / instances.pixels.clip(min=1)  # [N, P, C*9]
     present = (instances.pixels > 0).astype(x.dtype)  # [N, P, 1]
     results = []
     for convolution in convolutions:

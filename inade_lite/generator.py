@@ -8,7 +8,7 @@ import numpy as np
 import paddle.nn.functional as F
 from paddle import nn, no_grad, randn, to_tensor
 
-from .blocks import SpectralConv2D, initialize, upsample
+from .blocks import Conv2D, SpectralConv2D, initialize, upsample
 from .layers import INADE
 from .noise import sample_noise
 
@@ -87,7 +87,7 @@ class Generator(nn.Layer):
         self.fc = nn.Linear(latent_dim, widths[0] * self.start_size[0] * self.start_size[1])
         pairs = zip(widths[:-1], widths[1:], strict=True)
         self.blocks = nn.LayerList([ResidualBlock(a, b, modulation) for a, b in pairs])
-        self.to_image = nn.Conv2D(widths[-1], 3, 3, padding=1)
+        self.to_image = Conv2D(widths[-1], 3, 3, padding=1)
         initialize(self)
 
     def forward(self, layout, noise, latent=None):

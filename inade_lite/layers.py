@@ -4,6 +4,11 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from .maps import swap
+
+# So many windows are looked up at a time: more would take memory, fewer time.
+WINDOWS = 2**11
+
 
 class INADE(nn.Layer):
     """Instance-adaptive denormalization (paper, sections 3.2 and 3.3).
@@ -98,10 +103,26 @@ class InstanceConv2D(nn.Layer):
 
     def forward(self, x, layout):
         """x [N, C, H, W] and a Layout of any size -> [N, O, H', W'], sizes as in nn.Conv2D."""
-        n, c, *size = x.shape
+        n, _, *size = x.shape
         k, (h, w) = self.kernel_size, ((s + 2 * self.padding - self.kernel_size) // self.stride + 1 for s in size)
-        mask = layout.same_instance(size, k, self.stride, self.padding)  # [N, K*K, H'*W']
-        taps = F.unfold(x, k, self.stride, self.padding).reshape([n, c, k * k, -1])  # [N, C*K*K, .] -> [N, C, K*K, .]
-        taps = (taps * mask.unsqueeze(1)).reshape([n, c * k * k, -1])
-        out = paddle.matmul(self.weight.reshape([-1, c * k * k]), taps) + self.bias.unsqueeze(-1)  # [N, O, H'*W']
+        out = lookup(x, layout.taps(size, k, self.stride, self.padding), self.weight, self.bias)
         return out.reshape([n, -1, h, w])
+
+
+def lookup(x, taps, weight, bias=None):
+    """A convolution as a lookup and one matrix product.
+
+    x [N, C, H, W], taps int32 [N, windows, K*K] as Layout.taps gives them, weight [O, C, K, K] -> [N, O, windows].
+    """
+    n, c = x.shape[:2]
+    # A pixel's features side by side, so that a tap is one row; and a row of zeros for the taps that do not count.
+    pixels = paddle.concat([swap(x.flatten(2)).reshape([-1, c]), paddle.zeros([1, c], x.dtype)])
+    weight = swap(weight.flatten(2)).flatten(1)  # [O, K*K*C]
+    # Without gradients the rows are not needed again; with them, parts would save nothing.
+    step, parts = taps.shape[1] if paddle.is_grad_enabled() else max(1, WINDOWS // n), []
+    for i in range(0, taps.shape[1], step):
+        rows = F.embedding(taps[:, i : i + step], pixels).flatten(2)  # [N, step, K*K*C]
+        out = paddle.matmul(weight, rows, transpose_y=True)
+        parts.append(out if bias is None else out + bias.unsqueeze(-1))  # [N, O, step]
+    del pixels, rows, out  # without gradients nothing else holds their memory
+    return paddle.concat(parts, axis=2)

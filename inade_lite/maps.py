@@ -8,6 +8,7 @@ pixels that share (l, i) form one *region*, so a layer works on a short table of
 `paint` and `pool` are transposes of each other. Both are exact for any maps, also where an instance spans classes.
 """
 
+import copy
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +36,16 @@ def resize_nearest(maps, size):
         return maps
     rows, columns = (nearest_indices(s, t) for s, t in zip(maps.shape[1:], size, strict=True))
     return maps[:, rows[:, None], columns]
+
+
+def swap(x):
+    """[N, A, B] -> [N, B, A], copied. On a CPU by the identity matrix: Paddle's own copy takes ten times as long."""
+    if not x.place.is_cpu_place():
+        return x.transpose([0, 2, 1]).contiguous()
+    _, a, b = x.shape
+    if a <= b:
+        return paddle.matmul(x, paddle.eye(a, dtype=x.dtype), transpose_x=True)
+    return paddle.matmul(paddle.eye(b, dtype=x.dtype), x, transpose_y=True)
 
 
 class Segments:
@@ -76,26 +87,16 @@ class Segments:
         if self.count <= DENSE_SEGMENTS:
             painted = paddle.matmul(table, self.membership, transpose_x=True)  # [N, C, H*W]
         else:
-            painted = F.embedding(self._rows, table.reshape([-1, c])).transpose([0, 2, 1])
+            painted = swap(F.embedding(self._rows, table.reshape([-1, c])))
         return painted.reshape([n, c, *self.size])
 
-    def pool(self, x, weights=None):
-        """[N, C, H, W] -> [N, count, C]: sums over each segment's pixels.
-
-        With K sets of pixel weights [N, K, H*W]: the K weighted sums, [N, K, count, C].
-        """
+    def pool(self, x):
+        """[N, C, H, W] -> [N, count, C]: sums over each segment's pixels."""
         n, c = x.shape[:2]
         x = x.reshape([n, c, -1])
-        if weights is not None and self.count > DENSE_SEGMENTS:
-            sums = [self.pool(x * weights[:, k : k + 1]) for k in range(weights.shape[1])]
-            return paddle.stack(sums, axis=1)
-        if weights is not None:
-            members = self.membership.unsqueeze(1) * weights.unsqueeze(2)  # [N, K, count, H*W]
-            sums = paddle.matmul(members.flatten(1, 2), x, transpose_y=True)
-            return sums.reshape([n, -1, self.count, c])
         if self.count <= DENSE_SEGMENTS:
             return paddle.matmul(self.membership, x, transpose_y=True)
-        rows = x.transpose([0, 2, 1]).reshape([-1, c])  # [N*H*W, C]
+        rows = swap(x).reshape([-1, c])  # [N*H*W, C]
         sums = paddle.scatter_nd_add(paddle.zeros([n * self.count, c]), self._rows.reshape([-1, 1]), rows)
         return sums.reshape([n, self.count, c])
 
@@ -129,13 +130,21 @@ class Layout:
         """layout[a:b]: a Layout of those images, with the same num_classes and num_instances."""
         if not isinstance(images, slice):
             raise TypeError(f"layout[{images!r}]: a Layout is sliced by images, for example layout[{images!r}:][:1]")
-        return Layout(self._label[images], self._instance[images], self.num_classes, self.num_instances)
+        if images.indices(len(self)) == (0, len(self), 1):
+            return self  # with all that is known about its maps
+        part = copy.copy(self)
+        part._label, part._instance = self._label[images], self._instance[images]
+        if not len(part):
+            raise ValueError(f"layout[{images.start}:{images.stop}] of {len(self)} images holds none")
+        part._memo = {"pairs": [array[images] for array in self._pairs]}  # checked and numbered already
+        return part
 
     def __repr__(self):
         n, h, w = self._label.shape
         return f"Layout({n} x {h} x {w}, {self.num_classes} classes, {self.num_instances} instances)"
 
-    def _once(self, key, make):
+    def once(self, key, make):
+        """make() the first time that `key` is asked for, then what it returned: for what depends on the maps alone."""
         if key not in self._memo:
             self._memo[key] = make()
         return self._memo[key]
@@ -148,54 +157,65 @@ class Layout:
     @property
     def label(self):
         """Class ids, int64 Tensor [N, H, W]."""
-        return self._once("label", lambda: paddle.to_tensor(self._label))
+        return self.once("label", lambda: paddle.to_tensor(self._label))
 
     @property
     def instance(self):
         """Instance ids, int64 Tensor [N, H, W]."""
-        return self._once("instance", lambda: paddle.to_tensor(self._instance))
+        return self.once("instance", lambda: paddle.to_tensor(self._instance))
 
     def semantics(self):
         """One-hot labels, float32 [N, L, H, W]."""
         classes = paddle.arange(self.num_classes).reshape([1, -1, 1, 1])
-        return self._once("semantics", lambda: (self.label.unsqueeze(1) == classes).astype("float32"))
+        return self.once("semantics", lambda: (self.label.unsqueeze(1) == classes).astype("float32"))
 
     def edges(self):
         """1 where one of the 4 neighbours belongs to another instance, else 0, float32 [N, 1, H, W]."""
-        return self._once("edges", lambda: paddle.to_tensor(_edges(self._instance)[:, None].astype("float32")))
+        return self.once("edges", lambda: paddle.to_tensor(_edges(self._instance)[:, None].astype("float32")))
 
-    @cached_property
+    @property
     def _pairs(self):
-        """Regions at full resolution: index [N, H, W], and each region's (instance, label), both int64 [N, R]."""
-        index, keys = _number(self._instance * self.num_classes + self._label)
-        return index, keys // self.num_classes, keys % self.num_classes
+        """Regions at full resolution: index [N, H, W], and each region's instance and label, both int64 [N, R]."""
 
-    @cached_property
+        def make():
+            index, keys = _number(self._instance * self.num_classes + self._label)
+            return index, keys // self.num_classes, keys % self.num_classes
+
+        return self.once("pairs", make)
+
+    @property
     def region_label(self):
         """Class of each region, int64 [N, R]."""
-        return paddle.to_tensor(self._pairs[2])
+        return self.once("region_label", lambda: paddle.to_tensor(self._pairs[2]))
 
-    @cached_property
+    @property
     def region_instance(self):
         """Row of each region in a table of instances flattened to [N*I, ...], int64 [N, R]."""
-        return paddle.to_tensor(self._pairs[1] + self.num_instances * np.arange(len(self))[:, None])
+        return self.once("region_instance", lambda: paddle.to_tensor(self._row_of(self._pairs[1])))
+
+    def _row_of(self, ids):
+        return ids + self.num_instances * np.arange(len(self))[:, None]
 
     def regions(self, size=None):
         """Segments, one for each (class, instance) pair, at feature size (h, w); by default full resolution."""
         index, pairs, _ = self._pairs
         return self._resized("regions", index, pairs.shape[1], size)
 
-    @cached_property
+    @property
     def _present(self):
         """Instances at full resolution: index [N, H, W] into the ids that are present, int64 [N, P]."""
-        index, instances, _ = self._pairs
-        rank, ids = _number(instances)
-        return np.take_along_axis(rank, index.reshape(len(self), -1), 1).reshape(index.shape), ids
 
-    @cached_property
+        def make():
+            index, instances, _ = self._pairs
+            rank, ids = _number(instances)
+            return np.take_along_axis(rank, index.reshape(len(self), -1), 1).reshape(index.shape), ids
+
+        return self.once("present", make)
+
+    @property
     def present_instance(self):
         """Row of each present instance in a table of instances flattened to [N*I, ...], int64 [N, P]."""
-        return paddle.to_tensor(self._present[1] + self.num_instances * np.arange(len(self))[:, None])
+        return self.once("present_instance", lambda: paddle.to_tensor(self._row_of(self._present[1])))
 
     def instances(self, size=None):
         """Segments, one for each instance that is present, at feature size (h, w); by default full resolution."""
@@ -204,22 +224,43 @@ class Layout:
 
     def _resized(self, name, index, count, size):
         size = self.size if size is None else tuple(size)
-        return self._once((name, size), lambda: Segments(resize_nearest(index, size), count))
+        return self.once((name, size), lambda: Segments(resize_nearest(index, size), count))
 
-    def same_instance(self, size, kernel_size, stride=1, padding=0):
-        """The mask of the instance-aware convolution (paper, section 3.4; built in notebook 3).
+    def taps(self, size, kernel_size, stride=1, padding=0):
+        """Where the instance-aware convolution reads (paper, section 3.4): int32 [N, windows, K*K].
 
-        1 where a tap of the window lies in the same instance as the window's centre, float32 [N, K*K, windows].
+        The row of the pixel under each tap in a table of all pixels [N*h*w + 1, C]. A tap that lies outside the picture
+        or in another instance than the window's centre reads the last row, which is to hold zeros.
         """
-        size, key = tuple(size), ("mask", tuple(size), kernel_size, stride, padding)
+        size = tuple(size)
 
         def make():
-            # From 1, so that the zeros of the padding belong to nobody. F.unfold takes no integers on CPU.
-            ids = self.instances(size).map.unsqueeze(1).astype("float32") + 1
-            taps = F.unfold(ids, kernel_size, stride, padding)  # [N, K*K, windows]
-            return (taps == taps[:, kernel_size**2 // 2].unsqueeze(1)).astype("float32")
+            ids = self.instances(size).index.astype("int32")
+            rows = np.arange(ids.size, dtype="int32").reshape(ids.shape)
+            owners, rows = (windows(a, kernel_size, stride, padding, ids.size) for a in (ids, rows))
+            rows[owners != owners[..., kernel_size**2 // 2, None]] = ids.size
+            return paddle.to_tensor(rows)
 
-        return self._once(key, make)
+        return self.once(("taps", size, kernel_size, stride, padding), make)
+
+    def border(self, size, kernel_size):
+        """Where pixels are missing from the sums that each tap takes over an instance's windows, with full padding.
+
+        Pixel q adds to tap t of the window around q - t, unless that centre lies in another instance or outside. For
+        all such (q, t), as Tensors: the row of q's instance and t in a table [N*P*K*K, C], int64 [B, 1], and the row of
+        q in a table of all pixels [N*h*w, C], int64 [B].
+        """
+        segments, taps = self.instances(size), kernel_size**2
+
+        def make():
+            ids = segments.index
+            owners = windows(ids, kernel_size, 1, kernel_size // 2)
+            # The centre q - t is what tap -t of the window around q sees, and -t counts from the other end.
+            image, pixel, t = np.nonzero(owners[..., ::-1] != ids.reshape(len(ids), -1, 1))
+            row = (image * segments.count + ids.reshape(len(ids), -1)[image, pixel]) * taps + t
+            return paddle.to_tensor(row[:, None]), paddle.to_tensor(image * ids[0].size + pixel)
+
+        return self.once(("border", tuple(size), kernel_size), make)
 
 
 def compact_instances(label, instance, ignore_index=None):
@@ -250,6 +291,13 @@ def _number(keys):
     count = max(len(values) for values, _ in unique)
     values = np.stack([np.pad(values, (0, count - len(values)), mode="edge") for values, _ in unique])
     return np.stack([inverse.reshape(keys.shape[1:]) for _, inverse in unique]), values
+
+
+def windows(maps, kernel_size, stride, padding, beyond=-1):
+    """What a convolution's windows see: [N, h, w] -> [N, windows, K*K], copied; `beyond` outside the map."""
+    maps = np.pad(maps, [(0, 0), (padding, padding), (padding, padding)], constant_values=beyond)
+    seen = np.lib.stride_tricks.sliding_window_view(maps, (kernel_size, kernel_size), axis=(1, 2))
+    return np.array(seen[:, ::stride, ::stride]).reshape(len(maps), -1, kernel_size**2)
 
 
 def _edges(instance):

@@ -3,10 +3,24 @@
 Readable and slow: the one-hot maps have I x H x W entries, unfolding makes K*K copies of the features.
 """
 
+import contextlib
+from unittest import mock
+
 import paddle
 import paddle.nn.functional as F
 
+from . import encoder
+from .layers import INADE, InstanceConv2D
 from .maps import nearest_indices
+
+
+def forms():
+    """`with forms():` every INADE, InstanceConv2D and InstanceEncoder computes in its textbook form, for comparison."""
+    stack = contextlib.ExitStack()
+    stack.enter_context(mock.patch.object(INADE, "forward", inade))
+    stack.enter_context(mock.patch.object(InstanceConv2D, "forward", instance_conv))
+    stack.enter_context(mock.patch.object(encoder, "instance_means", instance_means))
+    return stack
 
 
 def resize_one_hot(maps, size):
@@ -15,15 +29,19 @@ def resize_one_hot(maps, size):
     return maps.index_select(rows, axis=2).index_select(columns, axis=3)
 
 
-def instance_one_hot(layout):
-    """One-hot instance ids, float32 [N, I, H, W]."""
-    return F.one_hot(layout.instance, layout.num_instances).transpose([0, 3, 1, 2])
+def one_hots(layout, size):
+    """One-hot classes [N, L, h, w] and one-hot instances [N, I, h, w] at feature size (h, w), made once per Layout."""
+
+    def make():
+        instances = F.one_hot(layout.instance, layout.num_instances).transpose([0, 3, 1, 2])
+        return [resize_one_hot(maps, size).contiguous() for maps in (layout.semantics(), instances)]
+
+    return layout.once(("textbook", tuple(size)), make)
 
 
 def modulation(layer, layout, noise, size):
     """Scale and shift of an INADE layer for every pixel, each [N, C, h, w] (paper, sections 3.2, 3.3; notebook 2)."""
-    semantics = resize_one_hot(layout.semantics(), size)
-    instances = resize_one_hot(instance_one_hot(layout), size)
+    semantics, instances = one_hots(layout, size)
     n = layer.fc_noise(noise)  # [N, I, 2, C]
     maps = []
     for half in range(2):
@@ -60,6 +78,11 @@ def instance_conv(layer, x, layout):
 
 def instance_mean(x, layout):
     """Mean of x [N, Z, H, W] over each instance's pixels, [N, I, Z]; zeros for an absent instance (notebook 3)."""
-    instances = instance_one_hot(layout)
+    _, instances = one_hots(layout, x.shape[2:])
     pixels = instances.sum([2, 3]).clip(min=1).unsqueeze(-1)  # [N, I, 1]
     return paddle.einsum("nihw,nzhw->niz", instances, x) / pixels
+
+
+def instance_means(convolutions, x, layout):
+    """What encoder.instance_means computes: every convolution in full, then the means, each [N, I, Z]."""
+    return [instance_mean(instance_conv(convolution, x, layout), layout) for convolution in convolutions]

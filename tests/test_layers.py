@@ -105,7 +105,9 @@ def test_a_sketch_is_merged_behind_the_modulation():
     np.testing.assert_allclose(layer(x, layout, noise, sketch).numpy(), expected.numpy(), **TOLERANCE)
 
 
-@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (5, 1, 2), (1, 1, 0), (3, 1, 0)])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (5, 1, 2), (1, 1, 0), (1, 1, 1), (3, 1, 0)]
+)
 def test_instance_convolution_equals_the_textbook_and_a_loop(kernel, stride, padding):
     layer, layout = il.InstanceConv2D(3, 4, kernel, stride, padding), random_layout(instances=3)
     x = normal(2, 3, 12, 20)

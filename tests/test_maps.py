@@ -73,19 +73,28 @@ def test_nothing_is_as_large_as_instances_times_pixels():
     assert "membership" not in vars(segments)
 
 
-def test_the_mask_equals_a_loop_over_windows():
+def test_taps_and_border_equal_loops_over_windows():
     layout = random_layout(instances=3)
     ids = np.pad(layout.instance.numpy(), [(0, 0), (1, 1), (1, 1)], constant_values=-1)
-    mask = layout.same_instance((12, 20), 3, stride=2, padding=1).numpy().reshape(2, 9, 6, 10)
-    for n, y, x in np.ndindex(2, 6, 10):
-        window = ids[n, 2 * y : 2 * y + 3, 2 * x : 2 * x + 3]
-        assert (mask[n, :, y, x] == (window == window[1, 1]).ravel()).all()
+    taps = layout.taps((12, 20), 3, stride=2, padding=1).numpy().reshape(2, 6, 10, 3, 3)
+    for n, y, x, dy, dx in np.ndindex(2, 6, 10, 3, 3):
+        row, column = 2 * y + dy - 1, 2 * x + dx - 1
+        counts = ids[n, row + 1, column + 1] == ids[n, 2 * y + 1, 2 * x + 1]
+        assert taps[n, y, x, dy, dx] == (n * 240 + row * 20 + column if counts else 480)
+    segments = layout.instances()
+    expected = set()
+    for n, y, x, dy, dx in np.ndindex(2, 12, 20, 3, 3):
+        if ids[n, y + 1 - (dy - 1), x + 1 - (dx - 1)] != ids[n, y + 1, x + 1]:
+            row = (n * segments.count + segments.index[n, y, x]) * 9 + 3 * dy + dx
+            expected.add((row, n * 240 + y * 20 + x))
+    tap, pixel = layout.border((12, 20), 3)
+    assert sorted(zip(tap.numpy()[:, 0].tolist(), pixel.tolist(), strict=True)) == sorted(expected)
 
 
 def test_what_depends_on_the_maps_alone_is_made_once():
     layout = random_layout()
     assert layout.regions((6, 10)) is layout.regions((6, 10))
-    assert layout.same_instance((6, 10), 3, padding=1) is layout.same_instance((6, 10), 3, padding=1)
+    assert layout.taps((6, 10), 3, padding=1) is layout.taps((6, 10), 3, padding=1)
 
 
 def test_a_slice_is_the_layout_of_those_images():
@@ -93,8 +102,14 @@ def test_a_slice_is_the_layout_of_those_images():
     part = layout[1:]
     assert (len(part), part.num_classes, part.num_instances) == (2, 4, 12)
     assert (part.instance.numpy() == layout.instance.numpy()[1:]).all()
+    assert (part.region_label.numpy() == layout.region_label.numpy()[1:]).all()
+    assert part.region_instance.tolist() == (layout.region_instance.numpy()[1:] - 12).tolist()
+    assert (part.regions((6, 10)).index == layout.regions((6, 10)).index[1:]).all()
+    assert layout[:] is layout and layout[:3] is layout and len(layout[::-1]) == 3 and layout[::-1] is not layout
     with pytest.raises(TypeError, match="slice"):
         layout[0]
+    with pytest.raises(ValueError, match="holds none"):
+        layout[3:]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "int64"])

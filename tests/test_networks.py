@@ -1,9 +1,11 @@
+import contextlib
+
 import numpy as np
 import paddle
 import pytest
 
 import inade_lite as il
-from inade_lite import blocks, losses
+from inade_lite import blocks, layers, losses, textbook
 from inade_lite.blocks import SpectralConv2D, convolve, upsample
 
 RANDOM = np.random.default_rng(3)
@@ -161,12 +163,52 @@ def test_spectral_norm_finds_the_largest_singular_value():
     assert (conv.u.numpy() == u).all()
 
 
-@pytest.mark.parametrize("size", [6, 40], ids=["unfold", "conv2d"])
-@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (4, 2, 2), (1, 1, 0)])
-def test_convolve_equals_paddles(size, kernel, stride, padding):
-    x, w, b = normal(2, 3, size, size), normal(4, 3, kernel, kernel), normal(4)
-    expected = paddle.nn.functional.conv2d(x, w, b, stride, padding)
-    np.testing.assert_allclose(convolve(x, w, b, stride, padding).numpy(), expected.numpy(), **TOLERANCE)
+@pytest.mark.parametrize("copies", [0, blocks.COPIES], ids=["conv2d", "fast"])
+@pytest.mark.parametrize("channels", [(3, 4), (9, 2)], ids=["wider", "narrower"])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (4, 2, 2), (4, 1, 2), (1, 1, 0), (1, 1, 1)])
+def test_convolve_equals_paddles(copies, channels, kernel, stride, padding, monkeypatch):
+    monkeypatch.setattr(blocks, "COPIES", copies)
+    (c, o), b = channels, normal(channels[1])
+    x, w = normal(2, c, 9, 12), normal(o, c, kernel, kernel)
+    for tensor in (x, w, b):
+        tensor.stop_gradient = False
+    ours = convolve(x, w, b, stride, padding)
+    theirs = paddle.nn.functional.conv2d(x, w, b, stride, padding)
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), **TOLERANCE)
+    weight = normal(*theirs.shape)
+    gradients = [paddle.grad((result * weight).sum(), [x, w, b]) for result in (ours, theirs)]
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-3, atol=TOLERANCE["atol"] * 10)
+
+
+def test_without_gradients_windows_are_looked_up_in_parts(monkeypatch):
+    layer, layout, x = il.InstanceConv2D(3, 4, 3, padding=1), boxes(), normal(2, 3, 32, 32)
+    expected = layer(x, layout).numpy()
+    monkeypatch.setattr(layers, "WINDOWS", 300)
+    with paddle.no_grad():
+        np.testing.assert_allclose(layer(x, layout).numpy(), expected, **TOLERANCE)
+
+
+def test_networks_equal_their_textbook_forms():
+    """From image through encoder, noise and generator to the gradients of all their parameters."""
+    maps = [RANDOM.integers(0, k, [2, 8, 8]).repeat(8, axis=1).repeat(8, axis=2) for k in (3, 7)]
+    layout = il.Layout(*maps, 3)
+    generator, encoder = il.Generator(3, 64, 5, 4, 2, 3), il.InstanceEncoder(5, 4)
+    for network in (generator, encoder):
+        blocks.initialize(network, 1.0).eval()  # at the original's gain 0.02 everything vanishes
+    image, latent, noise, weight = normal(2, 3, 64, 64), normal(2, 4), normal(2, 7, 2, 5), normal(2, 3, 64, 64)
+    parameters, results = generator.parameters() + encoder.parameters(), []
+    for forms in (contextlib.nullcontext, textbook.forms):
+        with forms():
+            params = encoder(image, layout)
+            picture = generator(layout, il.remap_noise(noise, params), latent)
+            gradients = paddle.grad((picture * weight).sum(), parameters, allow_unused=True)
+        results.append([*params, picture, *gradients])
+    for one, other in zip(*results, strict=True):
+        # The normalization behind it takes most biases away: their gradients are rounding alone.
+        scale = max(float(other.abs().max()), 1e-2)
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-3 * scale)
+    assert sum(float(one.abs().max()) > 1e-3 for one in results[0]) > 100
 
 
 def test_upsample_repeats_pixels():
