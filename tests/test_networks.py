@@ -204,11 +204,12 @@ def test_networks_equal_their_textbook_forms():
             picture = generator(layout, il.remap_noise(noise, params), latent)
             gradients = paddle.grad((picture * weight).sum(), parameters, allow_unused=True)
         results.append([*params, picture, *gradients])
+    largest = max(float(result.abs().max()) for result in results[1])
     for one, other in zip(*results, strict=True):
         # The normalization behind it takes most biases away: their gradients are rounding alone.
-        scale = max(float(other.abs().max()), 1e-2)
+        scale = max(float(other.abs().max()), 0.01 * largest)
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-3 * scale)
-    assert sum(float(one.abs().max()) > 1e-3 for one in results[0]) > 100
+    assert sum(float(one.abs().max()) > 0.01 * largest for one in results[0]) > 30
 
 
 def test_upsample_repeats_pixels():
