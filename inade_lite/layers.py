@@ -125,4 +125,4 @@ def lookup(x, taps, weight, bias=None):
         out = paddle.matmul(weight, rows, transpose_y=True)
         parts.append(out if bias is None else out + bias.unsqueeze(-1))  # [N, O, step]
     del pixels, rows, out  # without gradients nothing else holds their memory
-    return paddle.concat(parts, axis=2)
+    return parts[0] if len(parts) == 1 else paddle.concat(parts, axis=2)

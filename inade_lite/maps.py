@@ -65,9 +65,8 @@ class Segments:
 
     @cached_property
     def membership(self):
-        """1 where a pixel belongs to a segment, float32 [N, count, H*W]."""
-        pixels = self.map.reshape([len(self.index), 1, -1])
-        return (pixels == paddle.arange(self.count).reshape([1, -1, 1])).astype("float32")
+        """1 where a pixel belongs to a segment, float32 [N, H*W, count]."""
+        return F.one_hot(self.map.flatten(1), self.count)
 
     @cached_property
     def pixels(self):
@@ -85,7 +84,7 @@ class Segments:
         """[N, count, C] -> [N, C, H, W]: every pixel receives its segment's row."""
         n, _, c = table.shape
         if self.count <= DENSE_SEGMENTS:
-            painted = paddle.matmul(table, self.membership, transpose_x=True)  # [N, C, H*W]
+            painted = paddle.matmul(table, self.membership, transpose_x=True, transpose_y=True)  # [N, C, H*W]
         else:
             painted = swap(F.embedding(self._rows, table.reshape([-1, c])))
         return painted.reshape([n, c, *self.size])
@@ -95,7 +94,7 @@ class Segments:
         n, c = x.shape[:2]
         x = x.reshape([n, c, -1])
         if self.count <= DENSE_SEGMENTS:
-            return paddle.matmul(self.membership, x, transpose_y=True)
+            return paddle.matmul(self.membership, x, transpose_x=True, transpose_y=True)
         rows = swap(x).reshape([-1, c])  # [N*H*W, C]
         sums = paddle.scatter_nd_add(paddle.zeros([n * self.count, c]), self._rows.reshape([-1, 1]), rows)
         return sums.reshape([n, self.count, c])
@@ -166,8 +165,12 @@ class Layout:
 
     def semantics(self):
         """One-hot labels, float32 [N, L, H, W]."""
-        classes = paddle.arange(self.num_classes).reshape([1, -1, 1, 1])
-        return self.once("semantics", lambda: (self.label.unsqueeze(1) == classes).astype("float32"))
+        n, h, w = self._label.shape
+
+        def make():
+            return swap(F.one_hot(self.label.flatten(1), self.num_classes)).reshape([n, -1, h, w])
+
+        return self.once("semantics", make)
 
     def edges(self):
         """1 where one of the 4 neighbours belongs to another instance, else 0, float32 [N, 1, H, W]."""
