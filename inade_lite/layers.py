@@ -7,7 +7,7 @@ from paddle import nn
 from .maps import swap
 
 # So many windows are looked up at a time: more would take memory, fewer time.
-WINDOWS = 2**11
+WINDOWS = 2**13
 
 
 class INADE(nn.Layer):
