@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test notebooks doctor format lock test-versions real-smoke clean FORCE
+.PHONY: help lab test bench notebooks doctor format lock test-versions real-smoke clean FORCE
 
 # ---- What can be set: make lab PADDLE=gpu CUDA=cu126
 
@@ -123,6 +123,9 @@ notebooks: $(STAMP) ## run the notebooks in full and store their outputs (one: N
 			--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False "$$notebook" \
 		&& $(PY) -c "$$TIDY" "$$notebook" || exit 1; \
 	done
+
+bench: $(STAMP) ## time the layers against their textbook forms (3 minutes; on a quiet machine); writes benchmarks/
+	$(PY) benchmarks/bench.py
 
 doctor: $(STAMP) ## tell what is installed, on what it runs, and what is wrong
 	@$(PY) -m inade_lite doctor

@@ -84,7 +84,7 @@ class Segments:
         """[N, count, C] -> [N, C, H, W]: every pixel receives its segment's row."""
         n, _, c = table.shape
         if self.count <= DENSE_SEGMENTS:
-            painted = paddle.matmul(table, self.membership, transpose_x=True, transpose_y=True)  # [N, C, H*W]
+            painted = paddle.matmul(swap(table), self.membership, transpose_y=True)  # [N, C, H*W]
         else:
             painted = swap(F.embedding(self._rows, table.reshape([-1, c])))
         return painted.reshape([n, c, *self.size])
@@ -290,10 +290,19 @@ def compact_instances(label, instance, ignore_index=None):
 
 def _number(keys):
     """Number the distinct keys of each image: index like keys [N, ...], and keys int64 [N, S], padded by repetition."""
-    unique = [np.unique(k, return_inverse=True) for k in keys]
+    unique = [_unique(k.ravel()) for k in keys]
     count = max(len(values) for values, _ in unique)
     values = np.stack([np.pad(values, (0, count - len(values)), mode="edge") for values, _ in unique])
     return np.stack([inverse.reshape(keys.shape[1:]) for _, inverse in unique]), values
+
+
+def _unique(keys):
+    """np.unique with the inverse, for keys >= 0; a table instead of a sort unless the largest key forbids it."""
+    if keys.max() > 16 * keys.size:
+        return np.unique(keys, return_inverse=True)
+    present = np.zeros(keys.max() + 1, np.int64)
+    present[keys] = 1
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
 
 
 def windows(maps, kernel_size, stride, padding, beyond=-1):

@@ -3,7 +3,7 @@ import paddle
 import pytest
 
 import inade_lite as il
-from inade_lite.maps import DENSE_SEGMENTS, Segments, nearest_indices
+from inade_lite.maps import DENSE_SEGMENTS, Segments, _number, nearest_indices
 
 RANDOM = np.random.default_rng(7)
 
@@ -157,6 +157,16 @@ def test_compact_instances_keeps_more_than_255_ids():
     compact = il.compact_instances(np.zeros([40, 40], "uint8"), instance)
     assert sorted(compact.ravel()) == list(range(1600))
     assert (np.argsort(compact, None) == np.argsort(instance, None)).all()
+
+
+@pytest.mark.parametrize("spread", [1, 10**6], ids=["table", "sort"])
+def test_keys_are_numbered_in_their_order(spread):
+    keys = RANDOM.integers(0, 50, [2, 6, 7]) * spread
+    index, values = _number(keys)
+    assert (np.take_along_axis(values, index.reshape(2, -1), 1).reshape(keys.shape) == keys).all()
+    for row, image in zip(values, keys, strict=True):
+        distinct = sorted(set(image.ravel().tolist()))
+        assert row.tolist() == distinct + [distinct[-1]] * (len(row) - len(distinct))
 
 
 def test_compact_instances_refuses_negative_ids():
