@@ -37,7 +37,9 @@ class SpectralConv2D(nn.Layer):
                 self.u.set_value(F.normalize(paddle.matmul(w, self.v), axis=0, epsilon=1e-12))
         # Copies, because the next forward changes u and v before this one's backward may have run.
         sigma = paddle.dot(self.u.clone(), paddle.matmul(w, self.v.clone()))
-        return convolve(x, self.weight / sigma, self.bias, self.stride, self.padding)
+        # A convolution is linear in both, so the smaller one is divided.
+        x, weight = (x / sigma, self.weight) if x.size < self.weight.size else (x, self.weight / sigma)
+        return convolve(x, weight, self.bias, self.stride, self.padding)
 
 
 class Conv2D(nn.Conv2D):
@@ -64,6 +66,10 @@ def convolve(x, weight, bias=None, stride=1, padding=0):
         # A pixel adds to the window k - 1 - t before it through tap t.
         sent = paddle.matmul(weight.flip([2, 3]).transpose([0, 2, 3, 1]).reshape([-1, c]), x.flatten(2))
         out = F.fold(sent, size, k, 1, k - 1 - padding).flatten(2)  # [N, O*K*K, H*W] -> [N, O, h'*w']
+    elif n * size[0] * size[1] < o:
+        out = paddle.matmul(
+            weight.flatten(1), F.unfold(x, k, stride, padding)
+        )  # few windows: the weight stays as it is
     else:
         return lookup(x, _taps(n, h, w, k, stride, padding), weight, bias).reshape([n, o, *size])
     out = out if bias is None else out + bias.unsqueeze(-1)
