@@ -12,7 +12,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 if "--defaults" in sys.argv:
@@ -103,13 +102,13 @@ def step():
             trainer.step(batch)
             training.Layout = layout
 
-    return lambda: trainer.step(batch), slow
+    return {"textbook": slow, "ours": lambda: trainer.step(batch)}
 
 
 def sample():
     generator = il.load_pretrained("inade").generator
     maps = town(1, 64)
-    return lambda: il.sample(generator, il.Layout(*maps), seed=0), None
+    return {"ours": lambda: il.sample(generator, il.Layout(*maps), seed=0)}
 
 
 WORK = {
@@ -143,22 +142,10 @@ def both(layer, x, maps, more, backward=True):
         with textbook.forms():
             run(ready)
 
-    return lambda: run(il.Layout(*maps)), slow
+    return {"textbook": slow, "ours": lambda: run(il.Layout(*maps))}
 
 
 # ---- Measuring
-
-
-def seconds(work):
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def alternate(ours, slow, rounds):
-    """Times in ms of the rounds, [ours, slow]; the first round, which fills caches, is not counted."""
-    times = [[seconds(work) * 1e3 for work in (slow, ours) if work] for _ in range(rounds + 1)][1:]
-    return [[t[-1] for t in times], [t[0] for t in times] if slow else []]
 
 
 def peak(work):
@@ -170,13 +157,13 @@ def peak(work):
 
 
 def compare(name, rounds):
-    ours, slow = WORK[name]()
-    times, slow_times = alternate(ours, slow, rounds)
-    row = {"ours_ms": statistics.median(times), "range_ms": [min(times), max(times)], "rounds": rounds}
-    if slow:
-        row["textbook_ms"] = statistics.median(slow_times)
-        row["ratio"] = statistics.median(b / a for a, b in zip(times, slow_times, strict=True))
-        row["ours_mb"], row["textbook_mb"] = peak(ours) / 1e6, peak(slow) / 1e6
+    forms = WORK[name]()
+    times = il.take_turns(forms, rounds)
+    row = {f"{form}_ms": statistics.median(times[form]) for form in forms}
+    row |= {f"{form}_mb": peak(work) / 1e6 for form, work in forms.items()}
+    row["range_ms"] = [min(times["ours"]), max(times["ours"])]
+    if "textbook" in forms:
+        row["ratio"] = statistics.median(b / a for a, b in zip(times["ours"], times["textbook"], strict=True))
     return row
 
 
@@ -191,19 +178,18 @@ def growth(rounds):
     for axis, values in sweeps.items():
         for value in tqdm(values, axis, leave=False):
             at = {"instances": 72, "classes": 46, "side": 64, axis: value}
-            # One more image at most: the textbook's maps for 512² take 2.5 GB an image.
             maps = blocks(1, at["side"], at["classes"], at["instances"], block=max(2, at["side"] // 16))
-            ours, slow = inade(maps, 1, 64, at["side"])
-            times = [statistics.median(t) for t in alternate(ours, slow, rounds)]
-            result = dict(zip(("ours_ms", "textbook_ms"), times, strict=True))
-            results.append({"axis": axis, **at, **result, "ours_mb": peak(ours) / 1e6, "textbook_mb": peak(slow) / 1e6})
+            forms = inade(maps, 1, 64, at["side"])
+            results.append({"axis": axis, **at})
+            for form, times in il.take_turns(forms, rounds).items():
+                results[-1] |= {f"{form}_ms": statistics.median(times), f"{form}_mb": peak(forms[form]) / 1e6}
     return results
 
 
 def limit(step_ms):
     """The step's floating-point operations over the machine's rate for a 1024³ matrix product."""
     flops, one = 0, paddle.matmul
-    ours, _ = step()
+    ours = step()["ours"]
 
     def counting(x, y, *args, **kwargs):
         nonlocal flops
@@ -218,7 +204,8 @@ def limit(step_ms):
     ours()
     paddle.matmul = one
     matrix = paddle.randn([1024, 1024])
-    rate = 2 * 1024**3 / statistics.median(seconds(lambda: one(matrix, matrix)) for _ in range(30))
+    times = il.take_turns({"matmul": lambda: one(matrix, matrix)}, 30)["matmul"]
+    rate = 2 * 1024**3 / statistics.median(times) * 1e3
     return {
         "matmul_gflops": rate / 1e9,
         "step_gflop": flops / 1e9,
@@ -228,11 +215,9 @@ def limit(step_ms):
 
 
 def defaults(rounds):
-    """{row: [textbook, ours] in ms} under Paddle's own threads and allocator."""
-    names = [name for name in WORK if name != "sample"]
-    rows = {name: alternate(*WORK[name](), rounds) for name in tqdm(names, "Paddle's defaults", leave=False)}
-    sampling = alternate(*sample(), rounds)
-    return {k: [statistics.median(t) if t else None for t in v] for k, v in {**rows, "sample": sampling}.items()}
+    """{row: {form: ms}} under Paddle's own threads and allocator."""
+    turns = {name: il.take_turns(work(), rounds) for name, work in tqdm(WORK.items(), "Paddle's defaults", leave=False)}
+    return {name: {form: statistics.median(t) for form, t in times.items()} for name, times in turns.items()}
 
 
 def set_up():
@@ -256,16 +241,15 @@ def read(path):
 
 def table(results):
     """The results as a Markdown table."""
-    lines = [
-        "| forward and backward unless said | ours | textbook | ratio (goal) | memory | textbook, Paddle's defaults | ratio |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    head = ["forward and backward unless said", "ours", "textbook", "ratio (goal)", "memory, ratio"]
+    head += ["textbook, Paddle's defaults", "ratio"]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for name, row in results["rows"].items():
         cells = [NAMES[name], f"{row['ours_ms']:.0f} ms"]
         if "ratio" in row:
             cells += [f"{row['textbook_ms']:.0f} ms", f"**{row['ratio']:.1f}** ({GOALS[name]})"]
             cells += [f"{row['ours_mb'] / row['textbook_mb']:.2f}"]
-            cells += [f"{row['defaults_ms']:.0f} ms", f"{row['defaults_ms'] / row['ours_ms']:.1f}"]
+            cells += [f"{row['defaults_textbook_ms']:.0f} ms", f"{row['defaults_textbook_ms'] / row['ours_ms']:.1f}"]
         else:
             cells += ["–"] * 5
         lines.append(f"| {' | '.join(cells)} |")
@@ -284,6 +268,10 @@ def draw(results):
                     values = [p[f"{form}_{unit}"] for p in points]
                     axes[row, column].plot([p[axis] for p in points], values, marker="o", markersize=4, label=label)
                 axes[row, column].set(xscale="log", yscale="log")
+            for row in axes[:, column]:
+                row.set_xticks([p[axis] for p in points], [p[axis] for p in points])
+                row.set_xticks([], minor=True)
+                row.yaxis.set_major_formatter("{x:g}")
             axes[1, column].set_xlabel({"side": "side of the map, pixels"}.get(axis, axis))
         axes[0, 0].set_ylabel("forward + backward, ms")
         axes[1, 0].set_ylabel("memory, MB")
@@ -306,8 +294,9 @@ def main():
     clean = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE")}
     command = [sys.executable, __file__, "--defaults", "--rounds", "3"]
     output = subprocess.run(command, env=clean | ALLOCATORS_OWN, stdout=subprocess.PIPE, check=True, text=True).stdout
-    for name, (ours, slow) in json.loads(output.splitlines()[-1]).items():
-        results["rows"][name] |= {"defaults_ours_ms": ours, "defaults_ms": slow, "original_ms": ORIGINAL.get(name)}
+    for name, times in json.loads(output.splitlines()[-1]).items():
+        results["rows"][name] |= {f"defaults_{form}_ms": ms for form, ms in times.items()}
+        results["rows"][name]["original_ms"] = ORIGINAL.get(name)
     results["limit"] = limit(results["rows"]["step"]["ours_ms"])
     results["growth"] = growth(3)
     (HERE / "results.json").write_text(json.dumps(rounded(results), indent=2) + "\n")

@@ -17,6 +17,7 @@ from .maps import Layout, compact_instances  # noqa: E402
 from .noise import NoiseParams, kl_divergence, remap_noise, sample_noise  # noqa: E402
 from .original import PRESETS, load_original  # noqa: E402
 from .sets import SETS, Ade20k, CelebAMaskHQ, Cityscapes, CocoStuff, DeepFashion  # noqa: E402
+from .timing import take_turns  # noqa: E402
 from .torch_file import read_torch_checkpoint  # noqa: E402
 from .toy_town import ToyTown  # noqa: E402
 from .training import TrainConfig, Trainer  # noqa: E402
@@ -57,6 +58,7 @@ __all__ = [
     "sample",
     "sample_noise",
     "save_pretrained",
+    "take_turns",
     "textbook",
     "write_folder",
 ]

@@ -247,6 +247,24 @@ def plot_losses(rows, columns=None, smooth=50):
     return fig
 
 
+def show_times(times):
+    """{name: times in ms} as bars of their medians; the title tells how often the last goes into the first."""
+    medians = {name: float(np.median(to_array(values))) for name, values in times.items()}
+    with style():
+        figure, axes = plt.subplots(figsize=(6, 0.5 + 0.4 * len(medians)), layout="constrained")
+        bars = axes.barh(list(medians), list(medians.values()), height=0.6, color=COLORS[: len(medians)])
+        axes.bar_label(bars, [f"{value:.0f} ms" for value in medians.values()], padding=4)
+        first, *_, last = medians.values()
+        axes.set_title(f"× {first / last:.1f}", loc="right")
+        axes.invert_yaxis()
+        axes.margins(x=0.15)
+        axes.grid(False)
+        axes.tick_params(left=False, bottom=False, labelbottom=False)
+        axes.spines["bottom"].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
 def _label_ends(axes, ends, x):
     """Writes names beside the curves' ends (sorted upwards), pushed apart to at least a line's height."""
     low, high = axes.get_ylim()

@@ -8,6 +8,8 @@ import paddle
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+import inade_lite as il
+import inade_lite as il
 from inade_lite import figures
 from inade_lite.toy_town import ToyTown
 
@@ -140,3 +142,28 @@ def test_labels_at_the_ends_of_equal_curves_do_not_overlap():
     rendered(fig)
     boxes = sorted((text.get_window_extent() for text in fig.axes[0].texts), key=lambda box: box.y0)
     assert all(below.y1 <= above.y0 for below, above in zip(boxes, boxes[1:], strict=False))
+
+
+def test_times_are_bars_of_medians():
+    figure = figures.show_times({"slow": [30.0, 90.0, 31.0], "fast": [10.0, 12.0, 2.0]})
+    axes = figure.axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [31, 10]
+    assert [text.get_text() for text in axes.texts] == ["31 ms", "10 ms"]
+    assert axes.get_title("right") == "× 3.1" and axes.get_yaxis().get_inverted()
+
+
+def test_forms_take_turns_and_the_first_round_is_not_counted(monkeypatch):
+    now, calls = [0.0], []
+
+    def form(name, *seconds):
+        durations = iter(seconds)
+
+        def run():
+            calls.append(name)
+            now[0] += next(durations)
+
+        return run
+
+    monkeypatch.setattr(il.timing.time, "perf_counter", lambda: now[0])
+    times = il.take_turns({"a": form("a", 9, 1, 2), "b": form("b", 9, 3, 4)}, rounds=2)
+    assert calls == list("ababab") and times == {"a": [1000, 2000], "b": [3000, 4000]}

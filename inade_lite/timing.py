@@ -1,0 +1,24 @@
+"""How long several forms of the same work take."""
+
+import time
+
+import paddle
+
+from . import runtime
+
+
+def take_turns(forms, rounds=7):
+    """{name: callable} -> {name: its times in ms, one for each round}.
+
+    The forms run in turns, A B A B ..., so that a machine that slows down slows all of them; a first round, which fills
+    caches, is not counted.
+    """
+    times = {name: [] for name in forms}
+    for _ in range(rounds + 1):
+        for name, form in forms.items():
+            start = time.perf_counter()
+            form()
+            if runtime.device() == "gpu":
+                paddle.device.synchronize()  # a GPU only queues its work
+            times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: values[1:] for name, values in times.items()}
