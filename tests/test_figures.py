@@ -9,7 +9,6 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import inade_lite as il
-import inade_lite as il
 from inade_lite import figures
 from inade_lite.toy_town import ToyTown
 

@@ -72,6 +72,20 @@ def test_the_mask_equals_the_textbooks(notebook, kernel_size, stride, padding, s
     assert 0 < ours.numpy().mean() <= 1
 
 
+def test_the_lookup_equals_the_packages(notebook):
+    random = np.random.default_rng(5)
+    ids = blocks(random, 1, (9, 11), 2, 6)
+    layout, layer, x = il.Layout(ids * 0, ids, 1), il.InstanceConv2D(3, 4, 3, padding=1), tensor(random, 1, 3, 9, 11)
+    rows = notebook["rows_to_read"](ids[0])
+    np.testing.assert_array_equal(rows, layout.taps((9, 11), 3, padding=1).numpy()[0])
+    inputs, ours = [x, *layer.parameters()], notebook["conv_by_lookup"](x, rows, layer.weight, layer.bias)
+    upstream = tensor(random, *ours.shape)
+    gradients = [paddle.grad((y * upstream).sum(), inputs) for y in (ours, layer(x, layout))]
+    assert_close(ours, layer(x, layout))
+    for a, b in zip(*gradients, strict=True):
+        assert_close(a, b)
+
+
 @pytest.mark.parametrize("options", [(3, 1, 1), (3, 2, 1), (5, 1, 2), (3, 1, 0), (1, 1, 0)], ids=str)
 @pytest.mark.parametrize(
     "maps, features", [((12, 12), (12, 12)), ((32, 24), (8, 6)), ((26, 13), (22, 11)), ((9, 7), (20, 31))]
