@@ -67,9 +67,8 @@ def convolve(x, weight, bias=None, stride=1, padding=0):
         sent = paddle.matmul(weight.flip([2, 3]).transpose([0, 2, 3, 1]).reshape([-1, c]), x.flatten(2))
         out = F.fold(sent, size, k, 1, k - 1 - padding).flatten(2)  # [N, O*K*K, H*W] -> [N, O, h'*w']
     elif n * size[0] * size[1] < o:
-        out = paddle.matmul(
-            weight.flatten(1), F.unfold(x, k, stride, padding)
-        )  # few windows: the weight stays as it is
+        # So few windows that arranging the weight for a lookup would cost more.
+        out = paddle.matmul(weight.flatten(1), F.unfold(x, k, stride, padding))
     else:
         return lookup(x, _taps(n, h, w, k, stride, padding), weight, bias).reshape([n, o, *size])
     out = out if bias is None else out + bias.unsqueeze(-1)

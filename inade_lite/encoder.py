@@ -51,11 +51,12 @@ def instance_means(convolutions, x, layout):
 
     A convolution is linear in its taps, so the taps are averaged first and convolved afterwards: 9 C numbers per
     instance instead of Z feature maps, exactly the same means. Pixel q serves instance i as tap t where the window's
-    centre q - t lies in i too. The convolutions are 3x3 with stride 1 and padding 1.
+    centre q - t lies in i too: nearly always, so the pixels of i are summed once, and for each tap those at the border
+    that do not serve are taken away. The convolutions are 3x3 with stride 1 and padding 1.
     """
     n, c, h, w = x.shape
     instances = layout.instances((h, w))
-    tap, pixel = layout.border((h, w), 3)
+    tap, pixel = layout.border((h, w), 3)  # both [B]: who does not serve, and for what
     pixels = swap(x.flatten(2)).reshape([-1, c])
     missing = paddle.scatter_nd_add(paddle.zeros([n * instances.count * 9, c]), tap, F.embedding(pixel, pixels))
     taps = instances.pool(x).unsqueeze(2) - missing.reshape([n, instances.count, 9, c])  # [N, P, 9, C]
