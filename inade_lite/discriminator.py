@@ -4,6 +4,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from .blocks import Conv2D, SpectralConv2D, initialize
+from .layers import instance_norm
 
 
 class PatchDiscriminator(nn.Layer):
@@ -29,7 +30,7 @@ class PatchDiscriminator(nn.Layer):
         """x [N, C, H, W] -> the outputs of all layers, the score [N, 1, h, w] last."""
         outputs = [F.leaky_relu(self.first(x), 0.2)]
         for conv in self.middle:
-            outputs.append(F.leaky_relu(F.instance_norm(conv(outputs[-1])), 0.2))
+            outputs.append(F.leaky_relu(instance_norm(conv(outputs[-1])), 0.2))
         return [*outputs, self.score(outputs[-1])]
 
 

@@ -9,7 +9,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from .blocks import initialize
-from .layers import InstanceConv2D
+from .layers import InstanceConv2D, instance_norm
 from .maps import swap
 from .noise import NoiseParams
 
@@ -72,7 +72,7 @@ def instance_means(convolutions, x, layout):
 
 
 def _activate(x):
-    return F.leaky_relu(F.instance_norm(x), 0.2)
+    return F.leaky_relu(instance_norm(x), 0.2)
 
 
 def _double(x):

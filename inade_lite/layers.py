@@ -59,10 +59,27 @@ class INADE(nn.Layer):
 def normalization(name, channels):
     """Normalization without learned parameters: "instance" or "batch"."""
     if name == "instance":
-        return nn.InstanceNorm2D(channels, weight_attr=False, bias_attr=False)
+        return InstanceNorm()
     if name == "batch":
         return BatchNorm(channels)
     raise ValueError(f'norm={name!r}: expected "instance" or "batch"')
+
+
+class InstanceNorm(nn.Layer):
+    """Instance normalization without learned parameters."""
+
+    def forward(self, x):
+        return instance_norm(x)
+
+
+def instance_norm(x, epsilon=1e-5):
+    """(x - mean) / sqrt(variance + epsilon), over the pixels of each image and channel; x [N, C, h, w]."""
+    n, c, h, w = x.shape
+    if not x.place.is_cpu_place() or h * w == 1:
+        return F.instance_norm(x, eps=epsilon)
+    # The same as batch normalization of a single image with N*C channels, whose CPU kernel is twice as fast.
+    unused = paddle.zeros([n * c]), paddle.ones([n * c])  # running statistics
+    return F.batch_norm(x.reshape([1, n * c, h, w]), *unused, training=True, epsilon=epsilon).reshape(x.shape)
 
 
 class BatchNorm(nn.Layer):

@@ -7,6 +7,7 @@ import pytest
 import inade_lite as il
 from inade_lite import textbook
 from inade_lite.encoder import instance_means
+from inade_lite.layers import instance_norm
 
 RANDOM = np.random.default_rng(11)
 # Matrix products on a GPU may run in TF32.
@@ -82,6 +83,15 @@ def test_one_instances_noise_changes_its_pixels_and_no_others():
     other[:, 5] = normal(2, 2, 3)
     changed = (layer(x, layout, noise) - layer(x, layout, other)).abs().max(axis=1).numpy()
     assert ((changed > 0) == (layout.instance.numpy() == 5)).all()
+
+
+@pytest.mark.parametrize("size", [(4, 5), (1, 1)])
+def test_instance_norm_equals_paddles_and_its_formula(size):
+    x = normal(2, 3, *size)
+    assert_same_gradients(instance_norm(x), paddle.nn.functional.instance_norm(x), [x])
+    values = x.numpy().astype("float64")
+    mean, variance = (f(values, axis=(2, 3), keepdims=True) for f in (np.mean, np.var))
+    np.testing.assert_allclose(instance_norm(x).numpy(), (values - mean) / np.sqrt(variance + 1e-5), **TOLERANCE)
 
 
 def test_batch_norm_keeps_the_unbiased_running_variance():
