@@ -50,7 +50,7 @@ class INADE(nn.Layer):
         n = self.fc_noise(noise).flatten(2).flatten(0, 1)  # [N, I, 2, C] -> [N*I, 2C]
         n = F.embedding(layout.region_instance, n)  # [N, R, 2C]
         w, b = (
-            F.embedding(layout.region_label, swap(p).flatten(1))  # [L, C, 2] -> [N, R, 2C]
+            F.embedding(layout.region_label, p.transpose([0, 2, 1]).flatten(1))  # [L, C, 2] -> [N, R, 2C]
             for p in (self.weight, self.bias)
         )
         return (w * n + b).reshape([*n.shape[:2], 2, -1]).unbind(2)
