@@ -8,7 +8,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from .layers import lookup
-from .maps import windows
+from .maps import eager_on_cpu, windows
 
 # Beyond so many numbers a copy of each window's pixels is not worth its memory: 134 MB.
 COPIES = 2**25
@@ -58,7 +58,7 @@ def convolve(x, weight, bias=None, stride=1, padding=0):
     n, c, h, w = x.shape
     o, k = weight.shape[0], weight.shape[2]
     size = [(s + 2 * padding - k) // stride + 1 for s in (h, w)]
-    if not x.place.is_cpu_place() or n * size[0] * size[1] * k * k * c > COPIES:
+    if not eager_on_cpu(x) or n * size[0] * size[1] * k * k * c > COPIES:
         return F.conv2d(x, weight, bias, stride, padding)
     if (k, stride, padding) == (1, 1, 0):
         out = paddle.matmul(weight.flatten(1), x.flatten(2))  # [N, O, H*W]

@@ -4,7 +4,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .maps import swap
+from .maps import eager_on_cpu, swap
 
 # So many windows are looked up at a time: more would take memory, fewer time.
 WINDOWS = 2**13
@@ -75,7 +75,7 @@ class InstanceNorm(nn.Layer):
 def instance_norm(x, epsilon=1e-5):
     """(x - mean) / sqrt(variance + epsilon), over the pixels of each image and channel; x [N, C, h, w]."""
     n, c, h, w = x.shape
-    if not x.place.is_cpu_place() or h * w == 1:
+    if not eager_on_cpu(x) or h * w == 1:
         return F.instance_norm(x, eps=epsilon)
     # The same as batch normalization of a single image with N*C channels, whose CPU kernel is twice as fast.
     unused = paddle.zeros([n * c]), paddle.ones([n * c])  # running statistics

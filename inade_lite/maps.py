@@ -38,10 +38,18 @@ def resize_nearest(maps, size):
     return maps[:, rows[:, None], columns]
 
 
+def eager_on_cpu(x):
+    """Whether x is computed on a CPU, operation by operation: where Paddle's own kernels are not the fastest form.
+
+    A GPU, and a graph that to_static traces and others read, take the plain operations.
+    """
+    return paddle.in_dynamic_mode() and x.place.is_cpu_place()
+
+
 def swap(x):
-    """[N, A, B] -> [N, B, A], copied. On a CPU by the identity matrix: Paddle's own copy takes ten times as long."""
-    if not x.place.is_cpu_place():
-        return x.transpose([0, 2, 1]).contiguous()
+    """[N, A, B] -> [N, B, A]. On a CPU by the identity matrix: Paddle copies transposed tensors ten times slower."""
+    if not eager_on_cpu(x):
+        return x.transpose([0, 2, 1])
     _, a, b = x.shape
     if a <= b:
         return paddle.matmul(x, paddle.eye(a, dtype=x.dtype), transpose_x=True)

@@ -1,11 +1,12 @@
 import contextlib
+from unittest import mock
 
 import numpy as np
 import paddle
 import pytest
 
 import inade_lite as il
-from inade_lite import blocks, layers, losses, textbook
+from inade_lite import blocks, layers, losses, maps, textbook
 from inade_lite.blocks import SpectralConv2D, convolve, upsample
 
 RANDOM = np.random.default_rng(3)
@@ -121,6 +122,15 @@ def test_discriminator_returns_every_layer_of_every_scale():
     assert shapes[1] == [(4, 17, 17), (8, 9, 9), (16, 5, 5), (32, 6, 6), (1, 7, 7)]
 
 
+def test_a_traced_network_computes_the_same():
+    network, x = il.MultiscaleDiscriminator(6, 4), normal(2, 6, 64, 64)
+    blocks.initialize(network, 1.0).eval()
+    eager = network(x)
+    traced = paddle.jit.to_static(network, full_graph=True)(x)
+    for one, other in zip(sum(eager, []), sum(traced, []), strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-3, atol=1e-3)
+
+
 def test_hinge_losses_of_a_case_worked_by_hand():
     fake, real = [[paddle.to_tensor([[0.5, -3.0]])]], [[paddle.to_tensor([[0.25, 2.0]])]]
     both = [a + b for a, b in zip(fake, real, strict=True)]
@@ -189,26 +199,35 @@ def test_without_gradients_windows_are_looked_up_in_parts(monkeypatch):
         np.testing.assert_allclose(layer(x, layout).numpy(), expected, **TOLERANCE)
 
 
-def test_networks_equal_their_textbook_forms():
+def as_on_a_gpu():
+    """A context in which the networks take the forms that they take on a GPU."""
+    stack = contextlib.ExitStack()
+    for module in (blocks, layers, maps):
+        stack.enter_context(mock.patch.object(module, "eager_on_cpu", lambda x: False))
+    return stack
+
+
+def test_networks_equal_their_textbook_forms_on_cpu_and_gpu():
     """From image through encoder, noise and generator to the gradients of all their parameters."""
-    maps = [RANDOM.integers(0, k, [2, 8, 8]).repeat(8, axis=1).repeat(8, axis=2) for k in (3, 7)]
-    layout = il.Layout(*maps, 3)
+    pair = [RANDOM.integers(0, k, [2, 8, 8]).repeat(8, axis=1).repeat(8, axis=2) for k in (3, 7)]
+    layout = il.Layout(*pair, 3)
     generator, encoder = il.Generator(3, 64, 5, 4, 2, 3), il.InstanceEncoder(5, 4)
     for network in (generator, encoder):
         blocks.initialize(network, 1.0).eval()  # at the original's gain 0.02 everything vanishes
     image, latent, noise, weight = normal(2, 3, 64, 64), normal(2, 4), normal(2, 7, 2, 5), normal(2, 3, 64, 64)
     parameters, results = generator.parameters() + encoder.parameters(), []
-    for forms in (contextlib.nullcontext, textbook.forms):
+    for forms in (contextlib.nullcontext, as_on_a_gpu, textbook.forms):
         with forms():
             params = encoder(image, layout)
             picture = generator(layout, il.remap_noise(noise, params), latent)
             gradients = paddle.grad((picture * weight).sum(), parameters, allow_unused=True)
         results.append([*params, picture, *gradients])
-    largest = max(float(result.abs().max()) for result in results[1])
-    for one, other in zip(*results, strict=True):
+    largest = max(float(result.abs().max()) for result in results[-1])
+    for *ours, other in zip(*results, strict=True):
         # The normalization behind it takes most biases away: their gradients are rounding alone.
         scale = max(float(other.abs().max()), 0.01 * largest)
-        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-3 * scale)
+        for one in ours:
+            np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-3 * scale)
     assert sum(float(one.abs().max()) > 0.01 * largest for one in results[0]) > 30
 
 
