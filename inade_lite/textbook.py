@@ -14,13 +14,13 @@ from .layers import INADE, InstanceConv2D
 from .maps import nearest_indices
 
 
+@contextlib.contextmanager
 def forms():
     """`with forms():` every INADE, InstanceConv2D and InstanceEncoder computes in its textbook form, for comparison."""
-    stack = contextlib.ExitStack()
-    stack.enter_context(mock.patch.object(INADE, "forward", inade))
-    stack.enter_context(mock.patch.object(InstanceConv2D, "forward", instance_conv))
-    stack.enter_context(mock.patch.object(encoder, "instance_means", instance_means))
-    return stack
+    patch = mock.patch.object
+    with patch(INADE, "forward", inade), patch(InstanceConv2D, "forward", instance_conv):
+        with patch(encoder, "instance_means", instance_means):
+            yield
 
 
 def resize_one_hot(maps, size):
