@@ -70,7 +70,7 @@ def convolve(x, weight, bias=None, stride=1, padding=0):
         # So few windows that arranging the weight for a lookup would cost more.
         out = paddle.matmul(weight.flatten(1), F.unfold(x, k, stride, padding))
     else:
-        return lookup(x, _taps(n, h, w, k, stride, padding), weight, bias).reshape([n, o, *size])
+        out = lookup(x, _taps(n, h, w, k, stride, padding), weight)
     out = out if bias is None else out + bias.unsqueeze(-1)
     return out.reshape([n, o, *size])
 

@@ -122,12 +122,12 @@ class InstanceConv2D(nn.Layer):
         """x [N, C, H, W] and a Layout of any size -> [N, O, H', W'], sizes as in nn.Conv2D."""
         n, _, *size = x.shape
         k, (h, w) = self.kernel_size, ((s + 2 * self.padding - self.kernel_size) // self.stride + 1 for s in size)
-        out = lookup(x, layout.taps(size, k, self.stride, self.padding), self.weight, self.bias)
+        out = lookup(x, layout.taps(size, k, self.stride, self.padding), self.weight) + self.bias.unsqueeze(-1)
         return out.reshape([n, -1, h, w])
 
 
-def lookup(x, taps, weight, bias=None):
-    """A convolution as a lookup and one matrix product.
+def lookup(x, taps, weight):
+    """A convolution without bias, as a lookup and one matrix product.
 
     x [N, C, H, W], taps int32 [N, windows, K*K] as Layout.taps gives them, weight [O, C, K, K] -> [N, O, windows].
     """
@@ -139,7 +139,6 @@ def lookup(x, taps, weight, bias=None):
     step, parts = taps.shape[1] if paddle.is_grad_enabled() else max(1, WINDOWS // n), []
     for i in range(0, taps.shape[1], step):
         rows = F.embedding(taps[:, i : i + step], pixels).flatten(2)  # [N, step, K*K*C]
-        out = paddle.matmul(weight, rows, transpose_y=True)
-        parts.append(out if bias is None else out + bias.unsqueeze(-1))  # [N, O, step]
-    del pixels, rows, out  # without gradients nothing else holds their memory
+        parts.append(paddle.matmul(weight, rows, transpose_y=True))  # [N, O, step]
+    del pixels, rows  # without gradients nothing else holds their memory
     return parts[0] if len(parts) == 1 else paddle.concat(parts, axis=2)
