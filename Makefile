@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test bench notebooks doctor format lock test-versions real-smoke clean FORCE
+.PHONY: help lab test bench pretrain-all table notebooks doctor format lock test-versions real-smoke clean FORCE
 
 # ---- What can be set: make lab PADDLE=gpu CUDA=cu126
 
@@ -123,6 +123,19 @@ notebooks: $(STAMP) ## run the notebooks in full and store their outputs (one: N
 			--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False "$$notebook" \
 		&& $(PY) -c "$$TIDY" "$$notebook" || exit 1; \
 	done
+
+# A run whose record is there is done; one that was interrupted goes on from its checkpoint in runs/pretrain/.
+RUNS = $(shell $(PY) benchmarks/runs.py)
+
+pretrain-all: $(STAMP) ## train and measure INADE, its rivals and ablations (7 hours, resumable); one: RUNS=inade_0
+	@$(MAKE) -k -j $(JOBS) $(RUNS:%=data/results/%.json)
+
+data/results/%.json:
+	OMP_NUM_THREADS=$(THREADS) $(PY) benchmarks/runs.py $*
+
+table: $(STAMP) ## measure the shipped models again and assemble the table of all recorded runs
+	@for run in $$($(PY) benchmarks/runs.py --shipped); do $(PY) benchmarks/runs.py --measure $$run || exit 1; done
+	$(PY) benchmarks/table.py
 
 bench: $(STAMP) ## time the layers against their textbook forms (3 minutes; on a quiet machine); writes benchmarks/
 	$(PY) benchmarks/bench.py

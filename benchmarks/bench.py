@@ -221,19 +221,14 @@ def defaults(rounds):
 
 
 def set_up():
-    models = [line.partition(":")[2].strip() for line in read("/proc/cpuinfo").splitlines() if "model name" in line]
     return {
-        "processor": models[0] if models else platform.processor(),
+        "processor": il.runtime.cpu_model(),
         "cores": il.runtime.usable_cores(),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
         "paddle": paddle.__version__,
         "python": platform.python_version(),
         "set_up": il.runtime.set_up().notes,
     }
-
-
-def read(path):
-    return Path(path).read_text() if Path(path).exists() else ""
 
 
 # ---- What comes out

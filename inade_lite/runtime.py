@@ -136,6 +136,12 @@ def cpu_vendor() -> str:
     return platform.processor().rpartition(" ")[2] if platform.system() == "Windows" else ""
 
 
+def cpu_model() -> str:
+    """The processor's name as the system tells it."""
+    model = re.search(r"^model name\s*:\s*(.+)", _read("/proc/cpuinfo"), re.MULTILINE)
+    return model.group(1) if model else platform.processor()
+
+
 def _has_glibc() -> bool:
     try:
         return os.confstr("CS_GNU_LIBC_VERSION") is not None

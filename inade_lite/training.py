@@ -23,10 +23,9 @@ from .blocks import initialize
 from .checkpoint import load_state, read_tensors, state_arrays, write_tensors
 from .data import augment, batches, collate, naming, png, to_uint8, write_file
 from .discriminator import MultiscaleDiscriminator
-from .encoder import InstanceEncoder
-from .generator import Generator
 from .maps import Layout
-from .noise import kl_divergence, remap_noise, sample_noise
+from .methods import new_encoder, new_generator, remap
+from .noise import kl_divergence, sample_noise
 
 CHECKPOINT = "checkpoint.safetensors"
 LOSSES = "losses.csv"
@@ -39,6 +38,7 @@ class TrainConfig:
     """All that a run depends on besides its data. The defaults suit 64x64 pictures and two CPU cores."""
 
     # The networks
+    method: str = "inade"  # or a rival, or an ablation: see `methods.METHODS`
     noise_dim: int = 8  # Z, the noise of one instance
     latent_dim: int = 64  # the latent of the start map
     base_channels: int = 16  # f of the generator
@@ -54,6 +54,7 @@ class TrainConfig:
     # The losses
     gan_mode: str = "hinge"  # or "ls", "original", "w"
     lambda_feature: float = 10.0  # feature matching
+    feature_from: int = 3  # first of the discriminator's layers, from 0, that is matched
     lambda_kl: float = 0.005  # half of it times the KL summed over batch, instances and dimensions; the paper: 0.05
     lambda_pixel: float = 10.0  # mean |fake - real| of the rebuilt pictures: at 64x64 in place of a perceptual loss
     lambda_perceptual: float = 0.0  # times Trainer's `perceptual(fake, real)`
@@ -69,6 +70,8 @@ class TrainConfig:
     learning_rate_d: float = (
         8e-4  # of the discriminator, the faster of the two time scales; the original: 1e-4 and 4e-4
     )
+    decay_from: int = 0  # from this step on both rates fall linearly, ...
+    decay_steps: int = 0  # ... to 0 after so many more; 0: they stay
     beta1: float = 0.0
     beta2: float = 0.9
     ema_decay: float = 0.998  # of the averaged generator, which is the one that samples
@@ -108,7 +111,9 @@ class Trainer:
         self.ema = self._new_generator()
         self.ema.set_state_dict(self.generator.state_dict())
         self.ema.eval()
-        self.encoder = initialize(InstanceEncoder(config.noise_dim, config.encoder_channels), config.init_gain)
+        self.encoder = new_encoder(asdict(config), self.generator)
+        if self.encoder is not None:
+            initialize(self.encoder, config.init_gain)
         in_channels = dataset.num_classes + 1 + 3  # labels, edges, image
         self.discriminator = initialize(
             MultiscaleDiscriminator(
@@ -120,19 +125,10 @@ class Trainer:
         self.optimizer_d = self._adam(config.learning_rate_d, self.discriminator)
 
     def _new_generator(self):
-        c = self.config
-        return Generator(
-            self.dataset.num_classes,
-            self.image_size,
-            c.noise_dim,
-            c.latent_dim,
-            c.base_channels,
-            c.num_upsamplings,
-            c.norm,
-        )
+        return new_generator(asdict(self.config), self.dataset.num_classes, self.image_size)
 
     def _adam(self, rate, *networks):
-        parameters = [p for network in networks for p in network.parameters()]
+        parameters = [p for network in networks if network is not None for p in network.parameters()]
         return paddle.optimizer.Adam(rate, self.config.beta1, self.config.beta2, parameters=parameters)
 
     # ---- One step
@@ -140,9 +136,10 @@ class Trainer:
     def step(self, batch):
         """Update generator and encoder, then the discriminator. Returns the loss terms, scalar Tensors."""
         paddle.seed(self.config.seed * 1_000_003 + self.steps_done)  # a resumed run draws what an unbroken one draws
+        self._set_rates()
         real = paddle.to_tensor(batch["image"])
         layout = Layout(batch["label"], batch["instance"], self.dataset.num_classes)
-        scene = paddle.concat([layout.semantics(), layout.edges()], axis=1)
+        scene = layout.scene()
         fake, terms = self._generator_step(layout, scene, real)
         if self.config.fresh_fakes:
             with paddle.no_grad():
@@ -152,17 +149,28 @@ class Trainer:
         self.steps_done += 1
         return terms
 
+    def _set_rates(self):
+        c = self.config
+        if c.decay_steps:
+            share = min(1, max(0, 1 - (self.steps_done - c.decay_from) / c.decay_steps))
+            self.optimizer_g.set_lr(share * c.learning_rate_g)
+            self.optimizer_d.set_lr(share * c.learning_rate_d)
+
     def _known(self, real):
         """How many pictures of a batch, from the front, have noise that knows them."""
         return round(len(real) * (1 - self.config.plain_share))
 
     def _generate(self, layout, real):
         """Pictures from fresh noise, and the NoiseParams that remapped the noise of the known ones."""
-        noise, known, params = sample_noise(layout, self.config.noise_dim), self._known(real), None
-        if known:
+        g, known, params = self.generator, self._known(real), None
+        inputs = [sample_noise(layout, g.noise_dim)]
+        if g.level == "image":
+            inputs.append(paddle.randn([len(layout), g.latent_dim]))  # elsewhere the generator draws it
+        if known and self.encoder is not None:
             params = self.encoder(real[:known], layout[:known])
-            noise = paddle.concat([remap_noise(noise[:known], params), noise[known:]])
-        return self.generator(layout, noise), params
+            told = remap(g, params, *(x[:known] for x in inputs))
+            inputs = [paddle.concat([a, b[known:]]) for a, b in zip(told, inputs, strict=False)]
+        return g(layout, *inputs), params
 
     def _generator_step(self, layout, scene, real):
         c, known, terms = self.config, self._known(real), {}
@@ -174,7 +182,8 @@ class Trainer:
             with constant(self.discriminator):
                 wanted = self.discriminator(paddle.concat([scene[:known], real[:known]], axis=1))
             rebuilt = [[features[:known] for features in scale] for scale in judged]
-            terms["feature"] = c.lambda_feature * losses.feature_matching_loss(rebuilt, wanted)
+            terms["feature"] = c.lambda_feature * losses.feature_matching_loss(rebuilt, wanted, c.feature_from)
+        if params is not None:
             terms["kl"] = 0.5 * c.lambda_kl * kl_divergence(params)
         if known and c.lambda_pixel:
             terms["pixel"] = c.lambda_pixel * (fake[:known] - real[:known]).abs().mean()
@@ -283,16 +292,20 @@ class Trainer:
     def preview(self):
         """The preview items as {"real", "rebuilt", "sample 1", "sample 2"}, each ndarray [8, 3, H, W] in [-1, 1].
 
-        Noise and latent are the same in every preview, so that only the training moves.
+        Noise and latent are the same in every preview, so that only the training moves. No encoder, no "rebuilt".
         """
         batch, c = collate(self.preview_items), self.config
         layout = Layout(batch["label"], batch["instance"], self.dataset.num_classes)
-        latent = np.random.default_rng(c.seed).standard_normal([len(layout), c.latent_dim], dtype=np.float32)
-        params = self.encoder(paddle.to_tensor(batch["image"]), layout)
-        noises = [sample_noise(layout, c.noise_dim, seed) for seed in range(3)]
-        noises[0] = remap_noise(noises[0], params)
-        rows = [self.ema(layout, noise, paddle.to_tensor(latent)).numpy() for noise in noises]
-        return dict(zip(("real", "rebuilt", "sample 1", "sample 2"), [batch["image"], *rows], strict=True))
+        random = np.random.default_rng(c.seed)
+        latents = random.standard_normal([3, len(layout), max(1, self.ema.latent_dim)], dtype=np.float32)
+        inputs = [(sample_noise(layout, self.ema.noise_dim, k), paddle.to_tensor(latents[k])) for k in range(3)]
+        rows = {"real": batch["image"]}
+        if self.encoder is not None:
+            params = self.encoder(paddle.to_tensor(batch["image"]), layout)
+            rows["rebuilt"] = self.ema(layout, *remap(self.ema, params, *inputs[0])).numpy()
+        for k in (1, 2):
+            rows[f"sample {k}"] = self.ema(layout, *inputs[k]).numpy()
+        return rows
 
     # ---- Checkpoints
 
@@ -309,8 +322,8 @@ class Trainer:
     def save(self, folder):
         """Write <folder>/checkpoint.safetensors: networks, optimizers, step. An old one stays until this is whole."""
         tensors = {}
-        for name in NETWORKS:
-            tensors |= state_arrays(getattr(self, name), f"{name}.")
+        for name, network in self._networks().items():
+            tensors |= state_arrays(network, f"{name}.")
         for name in OPTIMIZED:
             tensors |= {f"{name}.{key}": value.numpy() for key, value in self._optimizer_names(name).items()}
         metadata = {**self.describe(), "history": self.history}
@@ -325,19 +338,23 @@ class Trainer:
         for name, here in (("num_classes", dataset.num_classes), ("image_size", list(trainer.image_size))):
             if metadata[name] != here:
                 raise ValueError(f"{path} was trained with {name} {metadata[name]}, this data set has {here}")
-        for name in NETWORKS:
-            load_state(getattr(trainer, name), tensors, path, f"{name}.")
+        for name, network in trainer._networks().items():
+            load_state(network, tensors, path, f"{name}.")
         for name in OPTIMIZED:
             trainer._load_optimizer(name, tensors)
         trainer.steps_done, trainer.seconds = metadata["steps"], metadata["seconds"]
         trainer.history = metadata["history"]
         return trainer
 
+    def _networks(self):
+        return {name: getattr(self, name) for name in NETWORKS if getattr(self, name) is not None}
+
     def _parameters_of(self, optimizer):
         """{parameter's name in the checkpoint: parameter}; Paddle's own names change from one process to the next."""
         return {
             f"{network}.{name}": parameter
             for network in OPTIMIZED[optimizer]
+            if network in self._networks()
             for name, parameter in getattr(self, network).named_parameters()
         }
 

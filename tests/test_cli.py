@@ -34,9 +34,11 @@ def test_from_data_to_samples(tmp_path, capsys):
     assert il.load_pretrained(model).config["steps"] == 3
     run(f"sample --model {model} --data {tmp_path}/town --size 32 --scenes 3 --samples 2 --out {tmp_path}/grid.png")
     assert Image.open(tmp_path / "grid.png").width > 3 * 32
-    run(f"evaluate --model {model} --size 32 --scenes 2 --samples 2 --json {tmp_path}/rows.json")
-    assert "spread ratio" in capsys.readouterr().out
-    assert json.loads((tmp_path / "rows.json").read_text())[0]["instances"] > 0
+    run(f"evaluate --model {model} --size 32 --scenes 3 --samples 2 --json {tmp_path}/rows.json")
+    assert "reconstruction" in capsys.readouterr().out
+    measures = json.loads((tmp_path / "rows.json").read_text())
+    value, low, high = measures["spread_ratio"]["mean"]
+    assert low <= value <= high and 0 <= measures["pixel_accuracy"][0] <= 100
 
 
 def test_pictures_may_be_oblong_and_cropped(tmp_path):

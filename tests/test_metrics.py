@@ -1,16 +1,69 @@
+from collections import namedtuple
+
 import numpy as np
+import paddle
 import pytest
 
 import inade_lite as il
 from inade_lite import metrics
+from inade_lite.methods import METHODS, new_encoder, new_generator
 
 RANDOM = np.random.default_rng(5)
 TOWN = il.ToyTown("val", 64, length=30)
+SMALL = il.ToyTown("val", 32, length=30)
+TINY = {"noise_dim": 4, "latent_dim": 4, "base_channels": 2, "encoder_channels": 2, "num_upsamplings": 3}
+Model = namedtuple("Model", "generator encoder")
 
 
 def instance(scene=0, class_id=0, spread=1.0, k=8, colors=None):
     generated = RANDOM.normal(scale=spread, size=[k, 3]) if colors is None else np.asarray(colors, float)
-    return metrics.Instance(scene, class_id, generated, RANDOM.normal(size=[k, 3]))
+    return metrics.Instance(scene, class_id, 128 + generated, 128 + RANDOM.normal(size=[k, 3]))
+
+
+def classes(count):
+    return namedtuple("Classes", "thing_classes class_names")(list(range(count)), [f"c{k}" for k in range(count)])
+
+
+def model(method="inade"):
+    config = {**TINY, "method": method, "norm": "instance"}
+    generator = new_generator(config, SMALL.num_classes, (32, 32))
+    il.blocks.initialize(generator, 1.0)
+    encoder = new_encoder(config, generator)
+    return Model(generator.eval(), encoder and il.blocks.initialize(encoder, 1.0).eval())
+
+
+# ---- The bootstrap
+
+
+def test_the_bootstrap_of_a_mean_is_the_textbooks():
+    values = RANDOM.normal(3, 2, size=400)
+    found = metrics.bootstrap(np.stack([values, np.ones(400)], axis=1), metrics.ratio)
+    assert found.value == pytest.approx(values.mean())
+    error = values.std(ddof=1) / np.sqrt(400)
+    assert [found.low, found.high] == pytest.approx([found.value - 1.96 * error, found.value + 1.96 * error], abs=0.03)
+
+
+def test_the_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
+    hits = 0
+    for _ in range(60):
+        sums = [np.sum([metrics.color_variances(instance(spread=0.5)) for _ in range(2)], axis=0) for _ in range(40)]
+        _, low, high = metrics.bootstrap(sums, metrics.spread, resamples=200)
+        hits += low <= 0.5 <= high
+    assert 50 <= hits <= 60  # 57 expected
+
+
+def test_an_interval_holds_its_value_where_resampling_only_adds():
+    """Equal colours of two kinds: the distance is nearly 0, and larger on any resampled scenes."""
+    sums = [metrics.color_histograms(metrics.Instance(s, 0, *RANDOM.integers(0, 256, [2, 8, 3]))) for s in range(50)]
+    found = metrics.bootstrap(sums, metrics.wasserstein)
+    assert found.low < found.value < found.high
+
+
+def test_what_is_not_defined_is_nan():
+    assert np.isnan(metrics.bootstrap(np.zeros([5, 2]), metrics.ratio)).all()
+
+
+# ---- Colours
 
 
 def test_mean_colors_of_a_case_worked_by_hand():
@@ -23,7 +76,10 @@ def test_spread_ratio_of_a_case_worked_by_hand():
     # Variances with ddof 1: generated 2, 0, 0 and 0, 0, 0; redrawn 8, 8, 8 and 0, 0, 0. sqrt((2/6) / (24/6))
     a = metrics.Instance(0, 0, np.array([[0, 5, 5], [2, 5, 5]]), np.array([[0, 0, 0], [4, 4, 4]]))
     b = metrics.Instance(0, 0, np.ones([2, 3]), np.ones([2, 3]))
-    assert metrics.spread_ratio([a, b]) == pytest.approx(np.sqrt(2 / 24))
+    sums = np.sum([metrics.color_variances(x) for x in (a, b)], axis=0)
+    assert metrics.spread(sums) == pytest.approx(np.sqrt(2 / 24))
+    row, mean = metrics.diversity([a, b], classes(1))
+    assert row.spread_ratio.value == pytest.approx(np.sqrt(2 / 24)) and mean.spread_ratio == row.spread_ratio
 
 
 def test_correlation_of_cases_worked_by_hand():
@@ -38,72 +94,165 @@ def test_correlation_of_cases_worked_by_hand():
     assert np.isnan(metrics.same_class_correlation([(a, np.ones([2, 3]))]))
 
 
+def test_color_distance_of_a_case_worked_by_hand():
+    # red: {0, 10} against {10, 30}, each moves 15 on average; green: 4 up, whatever the order; blue: the same
+    generated = np.array([[10, 7, 1], [0, 3, 200]])
+    redrawn = np.array([[10, 7, 200], [30, 11, 1]])
+    histograms = metrics.color_histograms(metrics.Instance(0, 0, generated, redrawn))
+    assert histograms.sum() == 2 * 2 * 3 and histograms[0, 0, 10] == 1
+    assert metrics.wasserstein(histograms) == pytest.approx((15 + 4 + 0) / 3)
+
+
+def test_color_distance_equals_sorting():
+    a, b = RANDOM.integers(0, 256, [2, 40, 3])
+    sums = sum(metrics.color_histograms(metrics.Instance(0, 0, *pair)) for pair in ((a[:20], b[:20]), (a[20:], b[20:])))
+    assert metrics.wasserstein(sums) == pytest.approx(abs(np.sort(a, 0) - np.sort(b, 0)).mean())
+
+
 def test_independent_instances_do_not_correlate_and_copies_do():
     shared = [RANDOM.normal(size=[8, 3]) for _ in range(60)]
     independent = [instance(s) for s in range(60) for _ in range(3)]
     copies = [instance(s, colors=shared[s] + 0.1 * RANDOM.normal(size=[8, 3])) for s in range(60) for _ in range(3)]
-    (a,), (b,) = (metrics.diversity(group, _classes(1)) for group in (independent, copies))
+    (a, _), (b, _) = (metrics.diversity(group, classes(1)) for group in (independent, copies))
     assert a.pairs == b.pairs == 180
-    assert abs(a.correlation) < 0.1 and a.correlation_interval[0] < 0 < a.correlation_interval[1]
-    assert b.correlation > 0.97
-    assert a.spread_interval[0] < 1 < a.spread_interval[1]
+    assert abs(a.correlation.value) < 0.1 and a.correlation.low < 0 < a.correlation.high
+    assert b.correlation.value > 0.97
+    assert a.spread_ratio.low < 1 < a.spread_ratio.high
 
 
 def test_classes_with_few_instances_are_pooled_and_never_paired_with_each_other():
     many = [instance(s, 0) for s in range(40)]
     few = [instance(s, 1) for s in range(39)] + [instance(s, 2, spread=3) for s in range(30)]
-    rows = metrics.diversity(many + few, _classes(3))
-    assert [(r.name, r.instances, r.pairs) for r in rows] == [("c0", 40, 0), ("c1 + c2", 69, 0)]
-    assert np.isnan(rows[1].correlation)
+    rows = metrics.diversity(many + few, classes(3))
+    assert [(r.name, r.instances, r.pairs) for r in rows] == [("c0", 40, 0), ("c1 + c2", 69, 0), ("mean", 109, 0)]
+    assert np.isnan(rows[1].correlation.value)
+    assert rows[2].spread_ratio.value == pytest.approx(np.mean([r.spread_ratio.value for r in rows[:2]]))
     assert "c1 + c2" in metrics.table(rows)
 
 
-def test_the_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
-    hits = 0
-    for _ in range(60):
-        sample = [instance(s, 0, spread=0.5) for s in range(40) for _ in range(2)]
-        low, high = metrics.diversity(sample, _classes(1), resamples=200)[0].spread_interval
-        hits += low <= 0.5 <= high
-    assert 50 <= hits <= 60  # 57 expected
-
-
-def test_redrawn_truth_measures_as_the_truth(monkeypatch):
-    """A 'generator' that returns ToyTown's own redraws has spread 1 and no correlation."""
-    scenes, calls = 24, []
-
-    def redraw(generator, layout, seed):
-        calls.append(seed)
-        _, first, k = seed
-        return FakeTensor(np.stack([TOWN.redraw(first + n, 1000 + k)["image"] for n in range(len(layout))]))
-
-    monkeypatch.setattr(metrics, "sample", redraw)
-    found = metrics.instance_colors(None, TOWN, scenes, samples=6, progress=False)
-    assert len(calls) == 3 * 6
-    assert metrics.spread_ratio(found) == pytest.approx(1, abs=0.1)
-    pairs = [(a.generated, b.generated) for i, a in enumerate(found) for b in found[:i] if a[:2] == b[:2]]
-    assert abs(metrics.same_class_correlation(pairs)) < 0.1
-    things = {TOWN.class_names[a.class_id] for a in found}
-    assert things == {TOWN.class_names[c] for c in TOWN.thing_classes}
+def test_redrawn_truth_measures_as_the_truth():
+    """A 'generator' that returns ToyTown's own redraws has spread 1, no correlation and the right colours."""
+    parts = list(metrics.drawn(metrics.from_truth(TOWN, 7), TOWN, 24, 6, progress=False))
+    assert [len(part[0]) for part in parts] == [8, 8, 8] and parts[0][2].shape == parts[0][3].shape == (6, 8, 3, 64, 64)
+    assert (parts[0][2] != parts[0][3]).any()
+    found = [a for part in parts for a in metrics.colors_of(*part, TOWN)]
+    mean = metrics.diversity(found, TOWN)[-1]
+    assert mean.spread_ratio.value == pytest.approx(1, abs=0.1)
+    assert abs(mean.correlation.value) < 0.1 and mean.color_distance.value < 12
+    assert {a.class_id for a in found} == set(TOWN.thing_classes)
 
 
 def test_measuring_a_generator_is_reproducible():
     generator = il.Generator(TOWN.num_classes, 64, 4, 4, 2, 4)
-    a, b = (metrics.instance_colors(generator, TOWN, 3, 2, progress=False) for _ in range(2))
-    assert all((x.generated == y.generated).all() for x, y in zip(a, b, strict=True)) and len(a) > 5
-    assert any((x.generated[0] != x.generated[1]).any() for x in a)
+    a, b = (metrics.measure_diversity(generator, TOWN, 3, 2, progress=False) for _ in range(2))
+    assert [row[:3] for row in a] == [row[:3] for row in b] and len(a) >= 2
+    np.testing.assert_array_equal(*([row.spread_ratio for row in rows] for rows in (a, b)))
 
 
-class FakeTensor:
-    def __init__(self, array):
-        self.array = array
-
-    def numpy(self):
-        return self.array
+# ---- Control
 
 
-def _classes(count):
-    class Classes:
-        thing_classes = list(range(count))
-        class_names = [f"c{k}" for k in range(count)]
+@pytest.fixture(scope="module")
+def street():
+    """A layout of two scenes with two cars or more, and the instance ids of the cars of the first."""
+    car = SMALL.class_names.index("car")
+    items = [item for item in (SMALL[i] for i in range(30)) if cars_in(item, car) > 1][:2]
+    batch = il.collate(items)
+    layout = il.Layout(batch["label"], batch["instance"], SMALL.num_classes)
+    return layout, np.unique(items[0]["instance"][items[0]["label"] == car])
 
-    return Classes
+
+def cars_in(item, car):
+    return len(np.unique(item["instance"][item["label"] == car]))
+
+
+@pytest.mark.parametrize(("method", "level"), [(name, METHODS[name].level) for name in METHODS])
+def test_the_least_that_covers_an_instance_is_drawn_again(street, method, level):
+    layout, cars = street
+    generator = model(method).generator
+    noise, latent = metrics.start(generator, layout, [1])
+    chosen = np.zeros([2, layout.num_instances], bool)
+    chosen[0, cars[0]] = True
+    again, latent_again = metrics.draw_again(generator, layout, noise, latent, chosen, [2])
+    moved = (again.numpy() != noise.numpy()).any((2, 3))
+    if level == "image":
+        assert (latent_again.numpy() != latent.numpy()).any(1).all()
+    else:
+        assert latent_again is latent
+        assert np.flatnonzero(moved[0]).tolist() == (cars.tolist() if level == "class" else [cars[0]])
+        assert not moved[1].any()
+    before, after = (metrics.paint(generator, layout, *x).numpy() for x in ((noise, latent), (again, latent_again)))
+    assert (before[0] != after[0]).any() == (level is not None)
+    assert (before[1] != after[1]).any() == (level == "image")
+
+
+def test_locality_of_a_case_worked_by_hand():
+    # inside: 12 over 3 pixels; outside: 2 over 10 pixels
+    assert metrics.locality(np.array([[12, 3], [2, 10]])) == pytest.approx(0.2 / 4)
+    assert np.isnan(metrics.locality(np.array([[0, 3], [0, 10]])))
+
+
+class Painted(paddle.nn.Layer):
+    """A generator whose pictures show the first three noise numbers of every pixel's instance, and a given leak."""
+
+    level, noise_dim, latent_dim, leak = "instance", 4, 0, 0.0
+
+    def forward(self, layout, noise, latent=None):
+        rows = noise[:, :, 0, :3].clip(-1, 1)
+        return (
+            layout.regions().paint(rows.flatten(0, 1)[layout.region_instance])
+            + self.leak * rows.sum([1, 2])[:, None, None, None]
+        )
+
+
+def brightness(a, b):
+    """In place of lite0.distance_map: mean difference over RGB."""
+    return (a - b).abs().mean(1).numpy()
+
+
+def test_changes_are_inside_unless_the_generator_leaks():
+    generator = Painted()
+    found = metrics.changes(Model(generator, None), SMALL, 6, 3, distance_map=brightness, batch_size=4, progress=False)
+    for what in ("instance", "class"):
+        sums = found[what].sum(0)
+        assert (sums[:, 0, 0] > 0).all() and (sums[:, 1, 0] == 0).all()
+        assert sums[0, 0, 0] == pytest.approx(127.5 * sums[1, 0, 0], rel=1e-5)
+        assert (found[what][:, :, :, 1].sum(2) == 3 * 32 * 32).all()  # inside and outside are all pixels, three times
+    generator.leak = 0.01
+    leaking = metrics.changes(Model(generator, None), SMALL, 6, 3, batch_size=4, progress=False)
+    assert metrics.locality(leaking["instance"].sum(0)[0]) > 0.005
+    assert (leaking["instance"][:, 1, :, 0] == 0).all()  # no network, no Lite0-LPIPS
+
+
+# ---- The encoder
+
+
+class Looks(paddle.nn.Layer):
+    """An encoder that reads the mean colour of every instance, off by `error`."""
+
+    error = 0.0
+
+    def forward(self, image, layout):
+        colors = layout.by_instance(layout.instances().mean(image)) + self.error
+        mu = paddle.concat([colors, 0 * colors[..., :1]], axis=-1)
+        return il.NoiseParams(mu, 0 * mu, 0 * mu, 0 * mu)
+
+
+def test_a_perfect_encoder_has_no_error_and_another_one_what_it_is_off():
+    encoder = Looks()
+    perfect = metrics.rebuilding_errors(Model(Painted(), encoder), SMALL, 5, batch_size=2, progress=False)
+    assert (perfect[..., 1] > 0).all() and (perfect[..., 0] / perfect[..., 1]).max() < 1e-4
+    encoder.error = -2 / 255
+    off = metrics.rebuilding_errors(Model(Painted(), encoder), SMALL, 5, batch_size=2, progress=False)
+    assert metrics.ratio(off[0].sum(0)) == pytest.approx(1, abs=0.02)  # a few colours are clipped
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].encoder])
+def test_rebuilding_leaves_nothing_to_chance(street, method):
+    layout, _ = street
+    net = model(method)
+    image = paddle.to_tensor(il.collate([SMALL[0], SMALL[1]])["image"])
+    latent = metrics.start(net.generator, layout, [3])[1]
+    pictures = [metrics.rebuild(net, x, layout, latent).numpy() for x in (image, image, -image)]
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    assert (pictures[0] != pictures[2]).any()

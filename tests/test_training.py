@@ -97,6 +97,21 @@ def test_rebuilding_is_learned():
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
 
 
+def test_rates_stay_then_fall_to_zero():
+    trainer, rates = tiny(decay_from=2, decay_steps=2, learning_rate_g=0.1, learning_rate_d=0.4), []
+    for _ in range(6):
+        trainer.step(batch())
+        rates.append((trainer.optimizer_g.get_lr(), trainer.optimizer_d.get_lr()))
+    np.testing.assert_allclose(rates, [(0.1, 0.4)] * 3 + [(0.05, 0.2)] + [(0, 0)] * 2, atol=1e-7)
+
+
+def test_feature_matching_may_begin_at_an_earlier_layer():
+    late, early = (tiny(feature_from=k).step(batch())["feature"] for k in (3, 0))
+    assert float(early) > 1.5 * float(late) > 0
+    one = tiny(discriminator_layers=2, feature_from=3).step(batch())["feature"]  # fewer layers: the last one
+    assert float(one) > 0
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_one_others():
     runs = [tiny(seed=seed) for seed in (1, 1, 2)]
     for trainer in runs:

@@ -1,0 +1,138 @@
+"""The table of INADE, its rivals and its ablations, from what data/results/ records (`make table`).
+
+Writes data/results/table.json, which notebook 8 draws, docs/rivals.png and README's tables between two marks. A row is
+a method at one budget. Where several seeds were trained, its value is their mean and its interval spans all of theirs.
+"""
+
+import json
+import re
+
+import numpy as np
+from runs import RESULTS, ROOT, RUNS, il
+
+from inade_lite import figures
+from inade_lite.data import write_file
+from inade_lite.metrics import Estimate
+
+README, TABLE = ROOT / "README.md", RESULTS / "table.json"
+MARKS = "<!-- make table -->", "<!-- end of make table -->"
+PICTURED = {
+    "spade_vae": "SPADE + VAE",
+    "class_noise": "class-level noise",
+    "inade_short": "INADE",
+    "inade": "INADE, long",
+}
+# Columns: the measure, its name in the head, and what is best.
+DIVERSITY = {
+    "spread_ratio": "spread ratio (1)",
+    "correlation": "same-class correlation (0)",
+    "color_distance": "color distance, of 255 (0)",
+    "locality": "locality (0)",
+    "mISD": "mISD ↑",
+    "mOISD": "mOISD ↓",
+    "mCSD": "mCSD ↑",
+    "mOCD": "mOCD ↓",
+}
+QUALITY = {
+    "pixel_accuracy": "pixel accuracy, %",
+    "mean_iou": "mIoU, %",
+    "lite0_kid": "Lite0-KID × 1000",
+    "reconstruction": "reconstruction, of 255",
+    "round_trip": "round trip, of 255",
+}
+
+
+def rows():
+    """The rows of the table from the records of all runs that are done: the truth, then as in `RUNS`."""
+    groups = {}
+    for name in ("truth", *RUNS):
+        if (RESULTS / f"{name}.json").exists():
+            record = json.loads((RESULTS / f"{name}.json").read_text())
+            groups.setdefault(re.sub(r"_\d$", "_short", name), []).append(record)
+    return [row(name, records) for name, records in groups.items()]
+
+
+def row(name, records):
+    first = records[0]
+    measures = {
+        measure: {key: combine([r["measures"][measure][key] for r in records]) for key in value}
+        if isinstance(value, dict)
+        else combine([r["measures"][measure] for r in records])
+        for measure, value in first["measures"].items()
+    }
+    told = {"title": "the truth, drawn again", "steps": 0} if name == "truth" else {"title": first["title"]}
+    if name != "truth":
+        told |= {"method": first["model"]["train_config"]["method"], "steps": first["model"]["steps"]}
+    return {"name": name, **told, "runs": [r["run"] for r in records], "measures": measures}
+
+
+def combine(estimates):
+    """The Estimate over training seeds."""
+    values, lows, highs = np.array(estimates, float).T
+    return Estimate(float(values.mean()), float(lows.min()), float(highs.max()))
+
+
+def report(rows):
+    """The rows in Markdown, as README shows them."""
+    return "\n\n".join(markdown(rows, columns) for columns in (DIVERSITY, QUALITY))
+
+
+def markdown(rows, columns):
+    lines = [f"| | steps | seeds | {' | '.join(columns.values())} |", "|---|" + "---|" * (len(columns) + 2)]
+    for r in rows:
+        cells = [r["title"], f"{r['steps'] or '–'}", str(len(r["runs"])) if r["steps"] else "–"]
+        for measure in columns:
+            value = r["measures"].get(measure)
+            value = value["mean"] if isinstance(value, dict) else value
+            scale = 1000 if measure == "lite0_kid" else 1
+            missing = value is None or not np.isfinite(value[0])
+            cells.append("–" if missing else str(Estimate(*(scale * v for v in value))))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def into(text, report, marks=MARKS):
+    """A text with the report between two marks."""
+    before, _, rest = text.partition(marks[0])
+    _, _, after = rest.partition(marks[1])
+    return f"{before}{marks[0]}\n{report}\n{marks[1]}{after}"
+
+
+def busy_street(town):
+    """The first scene with two cars, two houses and two people of the size that is measured."""
+    wanted = [town.class_names.index(name) for name in ("car", "house", "person")]
+    for i in range(len(town)):
+        found = [c for c, _ in il.metrics.things(town[i]["label"], town[i]["instance"], town.thing_classes)]
+        if all(found.count(c) >= 2 for c in wanted):
+            return i
+    raise ValueError("no scene with two cars, two houses and two people")
+
+
+def draw(samples=8):
+    """docs/rivals.png: a row for the truth and for each shipped method, all of one layout."""
+    town = il.ToyTown("val", 64)
+    number = busy_street(town)
+    item = town[number]
+    layout = il.Layout(item["label"][None], item["instance"][None], town.num_classes)
+    grid = {"classes": [figures.color_labels(item["label"], town.class_colors)] * samples}
+    grid["truth"] = [town.redraw(number, k)["image"] for k in range(samples)]
+    for name, title in PICTURED.items():
+        if (il.checkpoint.PRETRAINED / f"{name}.safetensors").exists():
+            generator = il.load_pretrained(name).generator
+            grid[title] = [il.sample(generator, layout, k)[0] for k in range(samples)]
+    grid.pop("classes")
+    images = [image for row in grid.values() for image in row]
+    figure = figures.show_grid(images, row_titles=list(grid), columns=samples, scale=2)
+    figure.savefig(ROOT / "docs/rivals.png")
+
+
+def main():
+    table = rows()
+    write_file(TABLE, (json.dumps({"rows": table}, indent=1) + "\n").encode())
+    README.write_text(into(README.read_text(), report(table)))
+    draw()
+    print(report(table))
+
+
+if __name__ == "__main__":
+    main()
