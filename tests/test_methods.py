@@ -35,7 +35,8 @@ def randomised(layer, seed=1):
 
 def generator(method, **more):
     made = new_generator({**TINY, "method": method, "norm": "instance", **more}, CLASSES, (16, 16))
-    return randomised(made).eval()
+    made.eval()
+    return randomised(made)
 
 
 # ---- Layouts
@@ -121,10 +122,11 @@ def test_what_one_draw_of_noise_reaches(name):
     layout, net = random_layout(), generator(name)
     shape = [2, COUNT, 2, net.noise_dim]
     noise, other, latent = tensor(9, *shape), tensor(10, *shape), tensor(11, 2, TINY["latent_dim"])
-    first = int(layout.instance.numpy()[0, 0, 0])
-    label, merged = int(layout.label.numpy()[0, 0, 0]), layout.by_class().instance.numpy()
-    owner = int(merged[0][layout.label.numpy()[0] == label][0])
-    draw = lambda noise, latent=latent: net(layout, noise, latent).numpy()  # noqa: E731
+    owners = np.unique(layout.by_class().instance.numpy()[0])
+
+    def draw(noise, latent=latent):
+        return net(layout, noise, latent).numpy()
+
     before = draw(noise)
     assert (draw(other) != before).any() == (METHODS[name].level in ("instance", "class"))
     assert (draw(noise, latent + 1.0) != before).any() == (METHODS[name].level is not None)
@@ -134,9 +136,7 @@ def test_what_one_draw_of_noise_reaches(name):
         after = draw(one)
         assert (after[1] == before[1]).all()
         if METHODS[name].level == "class":
-            owners = np.unique(merged[0])
             assert (after[0] != before[0]).any() == (chosen in owners)
-    assert owner <= first
 
 
 def test_a_noise_per_layer_is_one_for_each_of_the_layers():
@@ -191,7 +191,7 @@ def test_the_plain_encoder_sees_across_borders_and_the_instance_aware_one_does_n
         layout.instances().mean(plain.heads[0](plain.features(image, layout.whole()), layout.whole()))
     )
     np.testing.assert_allclose(plain(image, layout).scale_mu.numpy(), expected.numpy(), rtol=1e-4, atol=LIMIT)
-    assert (abs(plain(image, layout).scale_mu - aware(image, layout).scale_mu) > 1e-3).any()
+    assert ((plain(image, layout).scale_mu - aware(image, layout).scale_mu).abs() > 1e-3).any()
 
 
 def test_the_image_encoder_moves_the_latent_and_leaves_the_noise():

@@ -27,9 +27,10 @@ def classes(count):
 def model(method="inade"):
     config = {**TINY, "method": method, "norm": "instance"}
     generator = new_generator(config, SMALL.num_classes, (32, 32))
-    il.blocks.initialize(generator, 1.0)
     encoder = new_encoder(config, generator)
-    return Model(generator.eval(), encoder and il.blocks.initialize(encoder, 1.0).eval())
+    for network in (generator, encoder) if encoder else (generator,):
+        il.blocks.initialize(network, 1.0).eval()  # Paddle 2.6's eval() returns nothing
+    return Model(generator, encoder)
 
 
 # ---- The bootstrap

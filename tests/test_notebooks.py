@@ -17,6 +17,7 @@ NAMES = [
     "5_training",
     "6_instance_diversity",
     "7_your_own_pictures",
+    "8_measuring_diversity",
 ]
 
 

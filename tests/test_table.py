@@ -1,0 +1,80 @@
+"""The table, README and the shipped models say what was recorded."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import inade_lite as il
+
+HERE = Path(__file__).parents[1]
+sys.path.insert(0, str(HERE / "benchmarks"))
+import runs  # noqa: E402
+import table  # noqa: E402
+
+SHIPPED = {run.ships_as: name for name, run in runs.RUNS.items() if run.ships_as}
+
+
+def recorded(name):
+    return json.loads((runs.RESULTS / f"{name}.json").read_text())
+
+
+def test_the_table_is_what_was_recorded():
+    stored = json.loads(table.TABLE.read_text())["rows"]
+    assert json.dumps(stored) == json.dumps(table.rows())
+    assert stored[0]["name"] == "truth"
+    assert table.report(stored) in table.README.read_text()
+
+
+def test_every_record_is_of_a_run_that_make_trains_on_todays_data():
+    names = {path.stem for path in runs.RESULTS.glob("*.json")} - {"table"}
+    assert names <= {"truth", *runs.RUNS}
+    for name in names:
+        assert recorded(name)["data"] == runs.data_version()
+        assert recorded(name)["measured"] == {"scenes": runs.SCENES, "samples": runs.SAMPLES, "seed": 0}
+
+
+@pytest.mark.parametrize("path", sorted(il.checkpoint.PRETRAINED.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_a_shipped_model_is_the_one_that_was_measured(path):
+    model, record = il.load_pretrained(path.stem), recorded(SHIPPED[path.stem])
+    told = {key: value for key, value in model.config.items() if key != "class_names"}
+    assert told == record["model"]
+    run = runs.RUNS[SHIPPED[path.stem]]
+    assert told["steps"] == run.steps
+    assert told["train_config"] == runs.asdict(il.TrainConfig(**run.fields))
+    assert told.get("half_precision_moves", 0) <= 1  # of 255
+
+
+def test_the_shipped_models_are_small():
+    assert sum(path.stat().st_size for path in (HERE / "data").glob("**/*.safetensors")) <= 40e6
+
+
+def test_a_measure_comes_back_within_its_interval():
+    """Of the shipped model, on a part of the scenes."""
+    town = il.ToyTown("val", 64)
+    mean = il.metrics.measure_diversity(il.load_pretrained("inade").generator, town, 16, 4, progress=False)[-1]
+    low, high = recorded("inade")["measures"]["spread_ratio"]["mean"][1:]
+    assert mean.spread_ratio.low < high and low < mean.spread_ratio.high
+
+
+def test_seeds_are_averaged_and_their_intervals_spanned():
+    found = table.combine([(1.0, 0.5, 1.5), (2.0, 1.5, 4.0)])
+    assert found == il.metrics.Estimate(1.5, 0.5, 4.0)
+
+
+def test_a_row_without_a_measure_shows_a_dash():
+    row = {
+        "title": "a",
+        "steps": 0,
+        "runs": ["a"],
+        "measures": {"locality": (float("nan"),) * 3, "mISD": (0.5, 0.4, 0.6)},
+    }
+    line = table.markdown([row], {"locality": "l", "mISD": "m", "mCSD": "c"}).splitlines()[-1]
+    assert line == "| a | – | – | – | 0.500 [0.400, 0.600] | – |"
+    assert np.isnan(row["measures"]["locality"][0])
+
+
+def test_a_report_takes_the_place_of_the_one_before():
+    assert table.into("x <a> old <b> y", "new", ("<a>", "<b>")) == "x <a>\nnew\n<b> y"
