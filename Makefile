@@ -125,16 +125,16 @@ notebooks: $(STAMP) ## run the notebooks in full and store their outputs (one: N
 	done
 
 # A run whose record is there is done; one that was interrupted goes on from its checkpoint in runs/pretrain/.
-RUNS = $(shell $(PY) benchmarks/runs.py)
+RUNS = $(shell $(PY) benchmarks/pretrain.py)
 
 pretrain-all: $(STAMP) ## train and measure INADE, its rivals and ablations (7 hours, resumable); one: RUNS=inade_0
 	@$(MAKE) -k -j $(JOBS) $(RUNS:%=data/results/%.json)
 
 data/results/%.json:
-	OMP_NUM_THREADS=$(THREADS) $(PY) benchmarks/runs.py $*
+	OMP_NUM_THREADS=$(THREADS) $(PY) benchmarks/pretrain.py $*
 
 table: $(STAMP) ## measure the shipped models again and assemble the table of all recorded runs
-	@for run in $$($(PY) benchmarks/runs.py --shipped); do $(PY) benchmarks/runs.py --measure $$run || exit 1; done
+	@for run in $$($(PY) benchmarks/pretrain.py --shipped); do $(PY) benchmarks/pretrain.py --measure $$run || exit 1; done
 	$(PY) benchmarks/table.py
 
 bench: $(STAMP) ## time the layers against their textbook forms (3 minutes; on a quiet machine); writes benchmarks/

@@ -8,7 +8,7 @@ import json
 import re
 
 import numpy as np
-from runs import RESULTS, ROOT, RUNS, il
+from pretrain import RESULTS, ROOT, RUNS, il
 
 from inade_lite import figures
 from inade_lite.data import write_file
@@ -36,7 +36,7 @@ DIVERSITY = {
 QUALITY = {
     "pixel_accuracy": "pixel accuracy, %",
     "mean_iou": "mIoU, %",
-    "lite0_kid": "Lite0-KID × 1000",
+    "lite0_kid": "Lite0-KID (0)",
     "reconstruction": "reconstruction, of 255",
     "round_trip": "round trip, of 255",
 }
@@ -84,9 +84,8 @@ def markdown(rows, columns):
         for measure in columns:
             value = r["measures"].get(measure)
             value = value["mean"] if isinstance(value, dict) else value
-            scale = 1000 if measure == "lite0_kid" else 1
             missing = value is None or not np.isfinite(value[0])
-            cells.append("–" if missing else str(Estimate(*(scale * v for v in value))))
+            cells.append("–" if missing else str(Estimate(*value)))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -11,14 +11,14 @@ import inade_lite as il
 
 HERE = Path(__file__).parents[1]
 sys.path.insert(0, str(HERE / "benchmarks"))
-import runs  # noqa: E402
+import pretrain  # noqa: E402
 import table  # noqa: E402
 
-SHIPPED = {run.ships_as: name for name, run in runs.RUNS.items() if run.ships_as}
+SHIPPED = {run.ships_as: name for name, run in pretrain.RUNS.items() if run.ships_as}
 
 
 def recorded(name):
-    return json.loads((runs.RESULTS / f"{name}.json").read_text())
+    return json.loads((pretrain.RESULTS / f"{name}.json").read_text())
 
 
 def test_the_table_is_what_was_recorded():
@@ -29,11 +29,11 @@ def test_the_table_is_what_was_recorded():
 
 
 def test_every_record_is_of_a_run_that_make_trains_on_todays_data():
-    names = {path.stem for path in runs.RESULTS.glob("*.json")} - {"table"}
-    assert names <= {"truth", *runs.RUNS}
+    names = {path.stem for path in pretrain.RESULTS.glob("*.json")} - {"table"}
+    assert names <= {"truth", *pretrain.RUNS}
     for name in names:
-        assert recorded(name)["data"] == runs.data_version()
-        assert recorded(name)["measured"] == {"scenes": runs.SCENES, "samples": runs.SAMPLES, "seed": 0}
+        assert recorded(name)["data"] == pretrain.data_version()
+        assert recorded(name)["measured"] == {"scenes": pretrain.SCENES, "samples": pretrain.SAMPLES, "seed": 0}
 
 
 @pytest.mark.parametrize("path", sorted(il.checkpoint.PRETRAINED.glob("*.safetensors")), ids=lambda path: path.stem)
@@ -41,9 +41,9 @@ def test_a_shipped_model_is_the_one_that_was_measured(path):
     model, record = il.load_pretrained(path.stem), recorded(SHIPPED[path.stem])
     told = {key: value for key, value in model.config.items() if key != "class_names"}
     assert told == record["model"]
-    run = runs.RUNS[SHIPPED[path.stem]]
+    run = pretrain.RUNS[SHIPPED[path.stem]]
     assert told["steps"] == run.steps
-    assert told["train_config"] == runs.asdict(il.TrainConfig(**run.fields))
+    assert told["train_config"] == pretrain.asdict(il.TrainConfig(**run.fields))
     assert told.get("half_precision_moves", 0) <= 1  # of 255
 
 

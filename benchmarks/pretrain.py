@@ -1,9 +1,9 @@
 """All trainings of the table: `make pretrain-all` trains and measures what is not recorded yet.
 
-    python benchmarks/runs.py                 the names of all runs
-    python benchmarks/runs.py inade_0         train it, or go on where it stopped, measure it, record it
-    python benchmarks/runs.py --measure inade measure its shipped model again
-    python benchmarks/runs.py --shipped       the names of the runs whose models ship
+    python benchmarks/pretrain.py                 the names of all runs
+    python benchmarks/pretrain.py inade_0         train it, or go on where it stopped, measure it, record it
+    python benchmarks/pretrain.py --measure inade measure its shipped model again
+    python benchmarks/pretrain.py --shipped       the names of the runs whose models ship
 
 A run works in runs/pretrain/<name>/ and ends in data/results/<name>.json; those that ship also in data/pretrained/.
 """
@@ -84,12 +84,17 @@ def train(name):
     else:
         trainer = il.Trainer(il.TrainConfig(**run.fields), town, preview)
     if asdict(trainer.config) != asdict(il.TrainConfig(**run.fields)):
-        raise SystemExit(f"{folder} was trained with other settings than benchmarks/runs.py has; remove the folder")
+        raise SystemExit(f"{folder} was trained with other settings than benchmarks/pretrain.py has; remove the folder")
     if trainer.steps_done < run.steps:
         trainer.fit(run.steps - trainer.steps_done, folder)
     path = folder / "model.safetensors"
-    provenance = {"data": data_version(), "train_scenes": TRAIN_SCENES, "command": f"python benchmarks/runs.py {name}"}
-    provenance |= {"run": name, "threads": os.environ.get("OMP_NUM_THREADS", "")}
+    provenance = {
+        "run": name,
+        "data": data_version(),
+        "train_scenes": TRAIN_SCENES,
+        "command": f"python benchmarks/pretrain.py {name}",
+        "threads": os.environ.get("OMP_NUM_THREADS", ""),
+    }
     il.save_pretrained(path, trainer, **provenance)
     il.save_pretrained(path, trainer, **provenance, half_precision_moves=moved(trainer.ema, path, val))
     if run.ships_as:
