@@ -259,7 +259,7 @@ def test_the_shipped_model_says_where_it_comes_from():
     model = il.load_pretrained("inade")
     assert model.class_names == il.ToyTown("val", 64).class_names
     assert model.generator.image_size == (64, 64)
-    assert {"train_config", "steps", "seconds", "made_by"} <= set(model.config)
+    assert {"train_config", "steps", "seconds", "command"} <= set(model.config)
     assert json.dumps(model.config)
 
 
