@@ -96,7 +96,8 @@ def draw(arguments):
 
 def evaluate(arguments):
     model, dataset = load_pretrained(arguments.model), ToyTown("val", arguments.size)
-    measures = metrics.measure(model, dataset, arguments.scenes, arguments.samples, arguments.seed)
+    scenes, samples, seed = arguments.scenes, arguments.samples, arguments.seed
+    measures = metrics.measure(model, dataset, scenes, samples, seed, inception=arguments.inception)
     for name, found in measures.items():
         for key, estimate in found.items() if isinstance(found, dict) else [("", found)]:
             print(f"{name:<16}{key:<16}{estimate}")
@@ -174,6 +175,7 @@ def parser():
     option(sub, "scenes", 64, "held-out scenes")
     option(sub, "samples", 8, "pictures of each")
     option(sub, "seed", 0, "of noise and latent")
+    option(sub, "inception", "", "a .safetensors of Paddle's Inception v3: adds an FID, see inade_lite/lite0.py")
     option(sub, "json", "", "also write the rows to this file")
 
     sub = command("make-judge", make_judge, "train the network that judges pictures, 8 minutes")

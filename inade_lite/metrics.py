@@ -371,16 +371,18 @@ def rebuilding_errors(model, dataset, scenes, seed=0, batch_size=8, progress=Tru
 # ---- All of them
 
 
-def measure(model, dataset, scenes=256, samples=8, seed=0, draw=None, progress=True):
+def measure(model, dataset, scenes=256, samples=8, seed=0, draw=None, inception=None, progress=True):
     """Every measure of a Pretrained model on a ToyTown: {name: Estimate, or {class: Estimate}}.
 
     Where the extra for Lite0 is not installed, what needs it is left out. draw: measure these pictures instead of a
-    model, see `from_truth`; then control and encoder are left out.
+    model, see `from_truth`; then control and encoder are left out. inception: a file for `lite0.inception`; adds
+    inception_fid.
     """
-    has_lite0, segmenter = lite0.available(), judge.load_judge()
-    draw = draw or from_generator(model.generator, seed)
+    segmenter, draw = judge.load_judge(), draw or from_generator(model.generator, seed)
     found, confusions = [], np.zeros([scenes, dataset.num_classes, dataset.num_classes])
-    features, groups = ([], []), []
+    networks = {"lite0": lite0.features} if lite0.available() else {}
+    networks |= {"inception": lite0.inception(inception)} if inception else {}
+    features, groups = {name: ([], []) for name in networks}, []
     for part in drawn(draw, dataset, scenes, samples, seed, progress=progress):
         numbers, batch, generated, redrawn = part
         found += colors_of(*part, dataset)
@@ -388,15 +390,17 @@ def measure(model, dataset, scenes=256, samples=8, seed=0, draw=None, progress=T
             for n, seen in zip(numbers, judge.predict(segmenter, pictures), strict=True):
                 confusions[n] += judge.confusion(seen, batch["label"][n - numbers[0]], dataset.num_classes)
         groups += list(numbers) * samples
-        for kept, pictures in zip(features, (generated, redrawn), strict=True):
-            kept += [lite0.features(pictures.reshape([-1, *pictures.shape[2:]]))] if has_lite0 else []
+        for name, see in networks.items():
+            for kept, pictures in zip(features[name], (generated, redrawn), strict=True):
+                kept.append(see(pictures.reshape([-1, *pictures.shape[2:]])))
     rows = diversity(found, dataset)
     result = {name: {row.name: getattr(row, name) for row in rows} for name in Diversity._fields[3:]}
     result["pixel_accuracy"] = bootstrap(confusions, judge.pixel_accuracy)
     result["mean_iou"] = bootstrap(confusions, judge.mean_iou)
-    if has_lite0:
-        value, interval = lite0.kid(*map(np.concatenate, features), groups)
-        result["lite0_kid"] = Estimate(value, *interval)
+    for name, (network, far) in {"lite0_kid": ("lite0", lite0.kid), "inception_fid": ("inception", lite0.fid)}.items():
+        if network in networks:
+            value, interval = far(*map(np.concatenate, features[network]), groups)
+            result[name] = Estimate(value, *interval)
     if model is not None:
         result |= _measure_control(model, dataset, scenes, seed, progress)
         if model.encoder is not None:

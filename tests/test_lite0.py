@@ -348,6 +348,22 @@ def test_frechet_with_fewer_pictures_than_dimensions():
     assert lite0.frechet(a, 2 * a) == pytest.approx((2**0.5 - 8**0.5) ** 2)
 
 
+def test_the_interval_of_fid_is_the_jackknifes_over_blocks_of_whole_groups():
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), 5)
+    a, b = random.standard_normal([2, 60, 4]) + np.reshape([0, 1], [2, 1, 1])
+    value, (low, high) = lite0.fid(a, b, groups, blocks=3)
+    assert value == lite0.frechet(a, b)
+    without = []
+    for k in range(3):
+        kept = [i for i in range(60) if groups[i] % 3 != k]
+        without.append(lite0.frechet(a[kept], b[kept]))
+    error = (2 / 3 * sum((w - sum(without) / 3) ** 2 for w in without)) ** 0.5
+    assert np.allclose([low, high], [value - 1.96 * error, value + 1.96 * error])
+    with pytest.raises(ValueError, match="12 groups of 60 pictures"):
+        lite0.fid(a, b, groups, blocks=13)
+
+
 # ---- Inception
 
 
