@@ -83,8 +83,9 @@ def encoder(maps, size):
 
 
 def step():
+    widths = dict.fromkeys(("base_channels", "encoder_channels", "discriminator_channels"), 16)
     config = il.TrainConfig(
-        noise_dim=64, latent_dim=256, num_upsamplings=5, discriminator_channels=16, plain_share=0.0, lambda_pixel=0.0
+        noise_dim=64, latent_dim=256, num_upsamplings=5, plain_share=0.0, lambda_pixel=0.0, **widths
     )
     maps = boxes(8, 64, 8, 10)
     batch = {"image": variable(8, 3, 64, 64).tanh().numpy(), "label": maps[0], "instance": maps[1]}

@@ -73,8 +73,8 @@ def combine(estimates):
 
 
 def report(rows):
-    """The rows in Markdown, as README shows them."""
-    return "\n\n".join(markdown(rows, columns) for columns in (DIVERSITY, QUALITY))
+    """The rows in Markdown, as README shows them, and how the long-trained INADE stands to its goals."""
+    return "\n\n".join([*(markdown(rows, columns) for columns in (DIVERSITY, QUALITY)), goals(rows)])
 
 
 def markdown(rows, columns):
@@ -88,6 +88,40 @@ def markdown(rows, columns):
             cells.append("–" if missing else str(Estimate(*value)))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def goals(rows):
+    """The goals of the long-trained INADE in Markdown. Where each class has a value, the worst class counts."""
+    measures = {row["name"]: row["measures"] for row in rows}
+    inade, truth = measures["inade"], measures["truth"]
+
+    def worst(measure, error):
+        classes = {name: Estimate(*value) for name, value in inade[measure].items() if name != "mean"}
+        name = max(classes, key=lambda name: error(classes[name].value))
+        return f"{classes[name]} ({name})", classes[name].value
+
+    def single(measure, ceiling=100):
+        estimate = Estimate(*(100 / ceiling * x for x in inade[measure]))
+        return str(estimate), estimate.value
+
+    spread, correlation = worst("spread_ratio", lambda x: abs(x - 1)), worst("correlation", lambda x: x)
+    accuracy, iou = (single(measure, truth[measure][0]) for measure in ("pixel_accuracy", "mean_iou"))
+    locality, reconstruction, kid = map(single, ("locality", "reconstruction", "lite0_kid"))
+    best = min(Estimate(*row["measures"]["lite0_kid"]) for row in rows if row.get("method", "inade") != "inade")
+    lines = [
+        ("spread ratio of every class", "0.8 to 1.2", spread, 0.8 <= spread[1] <= 1.2),
+        ("same-class correlation of every class", "≤ 0.1", correlation, correlation[1] <= 0.1),
+        ("locality", "≤ 0.05", locality, locality[1] <= 0.05),
+        ("reconstruction, of 255", "≤ 10", reconstruction, reconstruction[1] <= 10),
+        ("pixel accuracy, % of the truth's", "≥ 98", accuracy, accuracy[1] >= 98),
+        ("mIoU, % of the truth's", "≥ 90", iou, iou[1] >= 90),
+        ("Lite0-KID", f"the best rival's, {best}, or within it", kid, kid[1] <= best.high),
+    ]
+    head = f"| INADE, {next(r['steps'] for r in rows if r['name'] == 'inade')} steps | goal | measured | |"
+    return "\n".join(
+        [head, "|---|---|---|---|"]
+        + [f"| {what} | {goal} | {text} | {'reached' if ok else 'missed'} |" for what, goal, (text, _), ok in lines]
+    )
 
 
 def into(text, report, marks=MARKS):

@@ -121,7 +121,8 @@ class RepeatingEncoder(InstanceEncoder):
 class ImageEncoder(nn.Layer):
     """SPADE's encoder: one Gaussian for the latent of the whole picture, as NoiseParams of one instance, [N, 1, D/2].
 
-    3x3 convolutions of stride 2, f to 8f channels, down to 4x4 pixels, then a Linear; image_size and D = latent_dim.
+    3x3 convolutions of stride 2, f to 8f channels, down to 4x4 pixels, then a Linear over all of them, divided by their
+    number: a sum over so many would jump with every step of Adam. image_size and D = latent_dim.
     """
 
     def __init__(self, image_size, latent_dim, base_channels=64):
@@ -132,14 +133,15 @@ class ImageEncoder(nn.Layer):
             channels.append(base_channels * min(8, 2 ** (len(channels) - 1)))
         pairs = zip(channels[:-1], channels[1:], strict=True)
         self.down = nn.LayerList([Conv2D(a, b, 3, stride=2, padding=1) for a, b in pairs])
-        self.head = nn.Linear(channels[-1] * height * width, 2 * latent_dim)
+        self.pixels = height * width
+        self.head = nn.Linear(channels[-1] * self.pixels, 2 * latent_dim)
         initialize(self)
 
     def forward(self, image, layout=None):
         x = image
         for conv in self.down:
             x = F.leaky_relu(instance_norm(conv(x)), 0.2)
-        return NoiseParams(*self.head(x.flatten(1)).reshape([len(x), 1, 4, -1]).unbind(2))
+        return NoiseParams(*self.head(x.flatten(1) / self.pixels).reshape([len(x), 1, 4, -1]).unbind(2))
 
 
 class Method(NamedTuple):

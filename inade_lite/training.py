@@ -41,7 +41,7 @@ class TrainConfig:
     method: str = "inade"  # or a rival, or an ablation: see `methods.METHODS`
     noise_dim: int = 8  # Z, the noise of one instance
     latent_dim: int = 64  # the latent of the start map
-    base_channels: int = 16  # f of the generator
+    base_channels: int = 12  # f of the generator
     encoder_channels: int = 16  # f of the encoder
     discriminator_channels: int = 24  # f of the discriminator
     discriminator_scales: int = 2
@@ -66,15 +66,13 @@ class TrainConfig:
     crop: int = 0  # side of the square cut out of each item at a random place, 0: none; the paper: 256 out of 286
     flip: bool = False  # show half of the items mirrored, as the paper does
     workers: int = 0  # threads that read the next batches during a step: 4 or so for large photos and a GPU
-    learning_rate_g: float = 4e-4  # of generator and encoder
-    learning_rate_d: float = (
-        8e-4  # of the discriminator, the faster of the two time scales; the original: 1e-4 and 4e-4
-    )
+    learning_rate_g: float = 3.2e-3  # of generator and encoder; the original, at full width: 1e-4
+    learning_rate_d: float = 6.4e-3  # of the discriminator, the faster of the two time scales; the original: 4e-4
     decay_from: int = 0  # from this step on both rates fall linearly, ...
     decay_steps: int = 0  # ... to 0 after so many more; 0: they stay
     beta1: float = 0.0
     beta2: float = 0.9
-    ema_decay: float = 0.998  # of the averaged generator, which is the one that samples
+    ema_decay: float = 0.999  # of the averaged generator, which is the one that samples
 
     # The run
     seed: int = 0

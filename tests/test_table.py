@@ -76,5 +76,30 @@ def test_a_row_without_a_measure_shows_a_dash():
     assert np.isnan(row["measures"]["locality"][0])
 
 
+def test_goals_are_judged_by_the_worst_class_and_by_the_best_rival():
+    def row(name, method, spread, correlation, miou, kid):
+        told = {name: {"low": (spread, 0, 2), "fine": (1, 0, 2), "mean": (9, 9, 9)} for name in ("spread_ratio",)}
+        told["correlation"] = {"fine": (-0.5, -1, 0), "high": (correlation, 0, 1), "mean": (9, 9, 9)}
+        told |= {"locality": (0.01, 0, 1), "reconstruction": (10.5, 10, 11), "pixel_accuracy": (99, 98, 100)}
+        told |= {"mean_iou": (miou, miou - 5, miou + 5), "lite0_kid": (kid, kid - 0.1, kid + 0.1)}
+        return {"name": name, "steps": 7, "measures": told} | ({"method": method} if method else {})
+
+    rows = [
+        row("truth", None, 1, 0, 80, 0),
+        row("inade", "inade", 0.79, 0.1, 72, 0.45),
+        row("inade_short", "inade", 1, 0, 80, 0),
+        row("clade_short", "clade", 1, 0, 80, 0.4),
+        row("spade_short", "spade", 1, 0, 80, 0.6),
+    ]
+    lines = [line.split(" | ") for line in table.goals(rows).splitlines()]
+    assert lines[0][0] == "| INADE, 7 steps"
+    assert [cells[2] for cells in lines[2:4]] == ["0.790 [0.000, 2.000] (low)", "0.100 [0.000, 1.000] (high)"]
+    assert lines[7][2] == "90.0 [83.8, 96.2]"
+    verdicts = [cells[3].split()[0] for cells in lines[2:]]
+    assert verdicts == ["missed", "reached", "reached", "missed", "reached", "reached", "reached"]
+    rows[1]["measures"]["lite0_kid"] = (0.51, 0.4, 0.6)
+    assert "missed" in table.goals(rows).splitlines()[-1]
+
+
 def test_a_report_takes_the_place_of_the_one_before():
     assert table.into("x <a> old <b> y", "new", ("<a>", "<b>")) == "x <a>\nnew\n<b> y"
