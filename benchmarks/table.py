@@ -22,6 +22,7 @@ PICTURED = {
     "inade_short": "INADE",
     "inade": "INADE, long",
 }
+RIVALS = "spade", "clade", "spade_vae", "class_noise"  # the other methods are INADE with a part changed
 # Columns: the measure, its name in the head, and what is best.
 DIVERSITY = {
     "spread_ratio": "spread ratio (1)",
@@ -107,7 +108,7 @@ def goals(rows):
     spread, correlation = worst("spread_ratio", lambda x: abs(x - 1)), worst("correlation", lambda x: x)
     accuracy, iou = (single(measure, truth[measure][0]) for measure in ("pixel_accuracy", "mean_iou"))
     locality, reconstruction, kid = map(single, ("locality", "reconstruction", "lite0_kid"))
-    best = min(Estimate(*row["measures"]["lite0_kid"]) for row in rows if row.get("method", "inade") != "inade")
+    best = min(Estimate(*row["measures"]["lite0_kid"]) for row in rows if row.get("method") in RIVALS)
     lines = [
         ("spread ratio of every class", "0.8 to 1.2", spread, 0.8 <= spread[1] <= 1.2),
         ("same-class correlation of every class", "≤ 0.1", correlation, correlation[1] <= 0.1),

@@ -90,6 +90,7 @@ def test_goals_are_judged_by_the_worst_class_and_by_the_best_rival():
         row("inade_short", "inade", 1, 0, 80, 0),
         row("clade_short", "clade", 1, 0, 80, 0.4),
         row("spade_short", "spade", 1, 0, 80, 0.6),
+        row("no_encoder_short", "no_encoder", 1, 0, 80, 0.1),
     ]
     lines = [line.split(" | ") for line in table.goals(rows).splitlines()]
     assert lines[0][0] == "| INADE, 7 steps"
