@@ -78,8 +78,8 @@ def test_a_row_without_a_measure_shows_a_dash():
 
 def test_goals_are_judged_by_the_worst_class_and_by_the_best_rival():
     def row(name, method, spread, correlation, miou, kid):
-        told = {name: {"low": (spread, 0, 2), "fine": (1, 0, 2), "mean": (9, 9, 9)} for name in ("spread_ratio",)}
-        told["correlation"] = {"fine": (-0.5, -1, 0), "high": (correlation, 0, 1), "mean": (9, 9, 9)}
+        told = {"spread_ratio": {"low": (spread, 0, 2), "fine": (1, 0, 2), "mean": (9, 9, 9)}}
+        told |= {"correlation": {"fine": (-0.5, -1, 0), "high": (correlation, 0, 1), "mean": (9, 9, 9)}}
         told |= {"locality": (0.01, 0, 1), "reconstruction": (10.5, 10, 11), "pixel_accuracy": (99, 98, 100)}
         told |= {"mean_iou": (miou, miou - 5, miou + 5), "lite0_kid": (kid, kid - 0.1, kid + 0.1)}
         return {"name": name, "steps": 7, "measures": told} | ({"method": method} if method else {})
