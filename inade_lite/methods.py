@@ -121,8 +121,8 @@ class RepeatingEncoder(InstanceEncoder):
 class ImageEncoder(nn.Layer):
     """SPADE's encoder: one Gaussian for the latent of the whole picture, as NoiseParams of one instance, [N, 1, D/2].
 
-    3x3 convolutions of stride 2, f to 8f channels, down to 4x4 pixels, then a Linear; image_size and D = latent_dim. Its
-    input is divided by the number of pixels: the sum over so many would jump with every step of Adam.
+    3x3 convolutions of stride 2, f to 8f channels, down to 4x4 pixels, then a Linear; image_size and D = latent_dim.
+    Its input is divided by the number of pixels: the sum over so many would jump with every step of Adam.
     """
 
     def __init__(self, image_size, latent_dim, base_channels=64):
