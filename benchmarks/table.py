@@ -22,7 +22,7 @@ PICTURED = {
     "inade_short": "INADE",
     "inade": "INADE, long",
 }
-RIVALS = "spade", "clade", "spade_vae", "class_noise"  # the other methods are INADE with a part changed
+RIVALS = "spade", "clade", "spade_vae", "class_noise"  # the other methods but INADE are its ablations
 # Columns: the measure, its name in the head, and what is best.
 DIVERSITY = {
     "spread_ratio": "spread ratio (1)",
@@ -93,20 +93,20 @@ def markdown(rows, columns):
 
 def goals(rows):
     """The goals of the long-trained INADE in Markdown. Where each class has a value, the worst class counts."""
-    measures = {row["name"]: row["measures"] for row in rows}
-    inade, truth = measures["inade"], measures["truth"]
+    named = {row["name"]: row for row in rows}
+    inade, truth = named["inade"]["measures"], named["truth"]["measures"]
 
     def worst(measure, error):
         classes = {name: Estimate(*value) for name, value in inade[measure].items() if name != "mean"}
         name = max(classes, key=lambda name: error(classes[name].value))
         return f"{classes[name]} ({name})", classes[name].value
 
-    def single(measure, ceiling=100):
-        estimate = Estimate(*(100 / ceiling * x for x in inade[measure]))
+    def single(measure, scale=1):
+        estimate = Estimate(*(scale * x for x in inade[measure]))
         return str(estimate), estimate.value
 
     spread, correlation = worst("spread_ratio", lambda x: abs(x - 1)), worst("correlation", lambda x: x)
-    accuracy, iou = (single(measure, truth[measure][0]) for measure in ("pixel_accuracy", "mean_iou"))
+    accuracy, iou = (single(measure, 100 / truth[measure][0]) for measure in ("pixel_accuracy", "mean_iou"))
     locality, reconstruction, kid = map(single, ("locality", "reconstruction", "lite0_kid"))
     best = min(Estimate(*row["measures"]["lite0_kid"]) for row in rows if row.get("method") in RIVALS)
     lines = [
@@ -118,7 +118,7 @@ def goals(rows):
         ("mIoU, % of the truth's", "≥ 90", iou, iou[1] >= 90),
         ("Lite0-KID", f"the best rival's, {best}, or within it", kid, kid[1] <= best.high),
     ]
-    head = f"| INADE, {next(r['steps'] for r in rows if r['name'] == 'inade')} steps | goal | measured | |"
+    head = f"| INADE, {named['inade']['steps']} steps | goal | measured | |"
     return "\n".join(
         [head, "|---|---|---|---|"]
         + [f"| {what} | {goal} | {text} | {'reached' if ok else 'missed'} |" for what, goal, (text, _), ok in lines]

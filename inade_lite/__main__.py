@@ -96,8 +96,9 @@ def draw(arguments):
 
 def evaluate(arguments):
     model, dataset = load_pretrained(arguments.model), ToyTown("val", arguments.size)
-    scenes, samples, seed = arguments.scenes, arguments.samples, arguments.seed
-    measures = metrics.measure(model, dataset, scenes, samples, seed, inception=arguments.inception)
+    measures = metrics.measure(
+        model, dataset, arguments.scenes, arguments.samples, arguments.seed, inception=arguments.inception
+    )
     for name, found in measures.items():
         for key, estimate in found.items() if isinstance(found, dict) else [("", found)]:
             print(f"{name:<16}{key:<16}{estimate}")

@@ -212,8 +212,7 @@ def kid(a, b, groups=None):
         return means[0] / means[1]
 
     value, *without = mean_kernel(a, a, of_a, of_a) + mean_kernel(b, b, of_b, of_b) - 2 * mean_kernel(a, b, of_a, of_b)
-    error = np.sqrt((len(ids) - 1) * np.var(without))
-    return float(value), (float(value - 1.96 * error), float(value + 1.96 * error))
+    return _jackknife(value, without)
 
 
 def frechet(a, b):
@@ -241,9 +240,7 @@ def fid(a, b, groups, blocks=10):
     if len(ids) < blocks or not len(a) == len(b) == len(numbers):
         raise ValueError(f"{len(ids)} groups of {len(numbers)} pictures; a has {len(a)}, b {len(b)}, blocks={blocks}")
     block = numbers.reshape(-1) % blocks
-    value, *without = [frechet(a[block != k], b[block != k]) for k in range(-1, blocks)]
-    error = np.sqrt((blocks - 1) * np.var(without))
-    return value, (value - 1.96 * error, value + 1.96 * error)
+    return _jackknife(frechet(a, b), [frechet(a[block != k], b[block != k]) for k in range(blocks)])
 
 
 def inception(path):
@@ -344,6 +341,12 @@ def _enlarged(x):
 
 def _unit(tap):
     return F.normalize(tap, axis=1)
+
+
+def _jackknife(value, without):
+    """(value, (low, high)) of a value and what it is without each part in turn: value -+ 1.96 jackknife errors."""
+    error = np.sqrt((len(without) - 1) * np.var(without))
+    return float(value), (float(value - 1.96 * error), float(value + 1.96 * error))
 
 
 def _checked(a, b):

@@ -133,15 +133,15 @@ class ImageEncoder(nn.Layer):
             channels.append(base_channels * min(8, 2 ** (len(channels) - 1)))
         pairs = zip(channels[:-1], channels[1:], strict=True)
         self.down = nn.LayerList([Conv2D(a, b, 3, stride=2, padding=1) for a, b in pairs])
-        self.pixels = height * width
-        self.head = nn.Linear(channels[-1] * self.pixels, 2 * latent_dim)
+        self.head = nn.Linear(channels[-1] * height * width, 2 * latent_dim)
         initialize(self)
 
     def forward(self, image, layout=None):
         x = image
         for conv in self.down:
             x = F.leaky_relu(instance_norm(conv(x)), 0.2)
-        return NoiseParams(*self.head(x.flatten(1) / self.pixels).reshape([len(x), 1, 4, -1]).unbind(2))
+        _, _, height, width = x.shape
+        return NoiseParams(*self.head(x.flatten(1) / (height * width)).reshape([len(x), 1, 4, -1]).unbind(2))
 
 
 class Method(NamedTuple):

@@ -380,8 +380,8 @@ def measure(model, dataset, scenes=256, samples=8, seed=0, draw=None, inception=
     """
     segmenter, draw = judge.load_judge(), draw or from_generator(model.generator, seed)
     found, confusions = [], np.zeros([scenes, dataset.num_classes, dataset.num_classes])
-    networks = {"lite0": lite0.features} if lite0.available() else {}
-    networks |= {"inception": lite0.inception(inception)} if inception else {}
+    networks = {"lite0_kid": (lite0.features, lite0.kid)} if lite0.available() else {}
+    networks |= {"inception_fid": (lite0.inception(inception), lite0.fid)} if inception else {}
     features, groups = {name: ([], []) for name in networks}, []
     for part in drawn(draw, dataset, scenes, samples, seed, progress=progress):
         numbers, batch, generated, redrawn = part
@@ -390,17 +390,16 @@ def measure(model, dataset, scenes=256, samples=8, seed=0, draw=None, inception=
             for n, seen in zip(numbers, judge.predict(segmenter, pictures), strict=True):
                 confusions[n] += judge.confusion(seen, batch["label"][n - numbers[0]], dataset.num_classes)
         groups += list(numbers) * samples
-        for name, see in networks.items():
+        for name, (see, _) in networks.items():
             for kept, pictures in zip(features[name], (generated, redrawn), strict=True):
                 kept.append(see(pictures.reshape([-1, *pictures.shape[2:]])))
     rows = diversity(found, dataset)
     result = {name: {row.name: getattr(row, name) for row in rows} for name in Diversity._fields[3:]}
     result["pixel_accuracy"] = bootstrap(confusions, judge.pixel_accuracy)
     result["mean_iou"] = bootstrap(confusions, judge.mean_iou)
-    for name, (network, far) in {"lite0_kid": ("lite0", lite0.kid), "inception_fid": ("inception", lite0.fid)}.items():
-        if network in networks:
-            value, interval = far(*map(np.concatenate, features[network]), groups)
-            result[name] = Estimate(value, *interval)
+    for name, (_, apart) in networks.items():
+        value, interval = apart(*map(np.concatenate, features[name]), groups)
+        result[name] = Estimate(value, *interval)
     if model is not None:
         result |= _measure_control(model, dataset, scenes, seed, progress)
         if model.encoder is not None:

@@ -226,21 +226,6 @@ def test_changes_are_inside_unless_the_generator_leaks():
     assert (leaking["instance"][:, 1, :, 0] == 0).all()  # no network, no Lite0-LPIPS
 
 
-# ---- All of them
-
-
-def test_without_lite0_the_rest_is_measured_and_inception_where_its_file_is_named(monkeypatch):
-    monkeypatch.setattr(metrics.lite0, "available", lambda: False)
-    monkeypatch.setattr(metrics.lite0, "inception", lambda path: lambda images: images.mean((2, 3)))
-    darker = lambda numbers, layout, k: np.stack([SMALL.redraw(i, k)["image"] for i in numbers]) - 0.1  # noqa: E731
-    found = metrics.measure(None, SMALL, 12, 2, draw=darker, inception="weights.safetensors", progress=False)
-    assert found["inception_fid"].value == pytest.approx(3 * 0.1**2, rel=1e-3)
-    assert found["spread_ratio"]["mean"].value == pytest.approx(1, abs=1e-3)
-    assert found.keys() == {
-        "spread_ratio", "correlation", "color_distance", "pixel_accuracy", "mean_iou", "inception_fid"
-    }  # fmt: skip
-
-
 # ---- The encoder
 
 
@@ -273,3 +258,21 @@ def test_rebuilding_leaves_nothing_to_chance(street, method):
     pictures = [metrics.rebuild(net, x, layout, latent).numpy() for x in (image, image, -image)]
     np.testing.assert_array_equal(pictures[0], pictures[1])
     assert (pictures[0] != pictures[2]).any()
+
+
+# ---- All of them
+
+
+def test_without_lite0_the_rest_is_measured_and_inception_where_its_file_is_named(monkeypatch):
+    monkeypatch.setattr(metrics.lite0, "available", lambda: False)
+    monkeypatch.setattr(metrics.lite0, "inception", lambda path: lambda images: images.mean((2, 3)))
+
+    def darker(numbers, layout, k):
+        return np.stack([SMALL.redraw(i, k)["image"] for i in numbers]) - 0.1
+
+    found = metrics.measure(None, SMALL, 12, 2, draw=darker, inception="weights.safetensors", progress=False)
+    assert found["inception_fid"].value == pytest.approx(3 * 0.1**2, rel=1e-3)
+    assert found["spread_ratio"]["mean"].value == pytest.approx(1, abs=1e-3)
+    assert found.keys() == {
+        "spread_ratio", "correlation", "color_distance", "pixel_accuracy", "mean_iou", "inception_fid"
+    }  # fmt: skip
