@@ -299,7 +299,8 @@ class Trainer:
         inputs = [(sample_noise(layout, self.ema.noise_dim, k), paddle.to_tensor(latents[k])) for k in range(3)]
         rows = {"real": batch["image"]}
         if self.encoder is not None:
-            params = self.encoder(paddle.to_tensor(batch["image"]), layout)
+            with constant(self.encoder):
+                params = self.encoder(paddle.to_tensor(batch["image"]), layout)
             rows["rebuilt"] = self.ema(layout, *remap(self.ema, params, *inputs[0])).numpy()
         for k in (1, 2):
             rows[f"sample {k}"] = self.ema(layout, *inputs[k]).numpy()
@@ -389,7 +390,7 @@ def frozen(network):
 
 @contextlib.contextmanager
 def constant(network):
-    """No gradients at all, and no power iteration: the network is as the training forward just before left it."""
+    """No gradients at all, and nothing that a training forward would change: the network stays as it is."""
     network.eval()
     try:
         with paddle.no_grad():

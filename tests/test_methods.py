@@ -209,6 +209,18 @@ def test_the_image_encoder_moves_the_latent_and_leaves_the_noise():
     np.testing.assert_array_equal(methods.remap(net, zeros, noise, latent)[1].numpy(), latent.numpy())
 
 
+def test_the_image_encoders_means_tell_pictures_apart_from_the_start():
+    made, _ = encoder("spade_vae")
+    pictures = tensor(19, 6, 3, 16, 16)
+    made.train()
+    params = made(pictures)
+    means = paddle.concat([params.scale_mu, params.bias_mu], axis=2)[:, 0].numpy()
+    np.testing.assert_allclose(means.mean(0), 0, atol=1e-3)
+    np.testing.assert_allclose(means.std(0), made.MEAN_STD, rtol=1e-2)
+    made.eval()  # the others of a batch no longer matter
+    np.testing.assert_allclose(made(pictures)[0][:2].numpy(), made(pictures[:2])[0].numpy(), atol=LIMIT)
+
+
 def test_a_repeating_encoder_tells_every_layer_the_same():
     made, net = encoder("independent_noise")
     params, repeats = made(tensor(19, 2, 3, 16, 16), random_layout()), net.noise_dim // TINY["noise_dim"]
@@ -234,8 +246,10 @@ def test_every_method_trains_is_saved_and_comes_back(name, tmp_path):
     again = il.Trainer.resume(tmp_path, town)
     again.fit(1, progress=False)
     trainer.fit(1, progress=False)
-    for key, value in trainer.generator.state_dict().items():
-        np.testing.assert_allclose(value.numpy(), again.generator.state_dict()[key].numpy(), atol=LIMIT, err_msg=key)
+    for one, other in ((trainer.generator, again.generator), (trainer.encoder, again.encoder)):
+        if one is not None:
+            for key, value in one.state_dict().items():
+                np.testing.assert_allclose(value.numpy(), other.state_dict()[key].numpy(), atol=LIMIT, err_msg=key)
     il.save_pretrained(tmp_path / "model.safetensors", trainer)
     model = il.load_pretrained(tmp_path / "model.safetensors")
     assert model.generator.level == METHODS[name].level and model.generator.noise_dim == trainer.ema.noise_dim
