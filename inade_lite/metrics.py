@@ -198,7 +198,12 @@ def _mean_of(statistic):
 
 def color_variances(instance):
     """Variance over the K pictures, mean over RGB: (generated, redrawn)."""
-    return [c.var(axis=0, ddof=1).mean() for c in (instance.generated, instance.redrawn)]
+    return [steady(c).var(axis=0, ddof=1).mean() for c in (instance.generated, instance.redrawn)]
+
+
+def steady(colors):
+    """Colours [K, 3] less the first: equal ones then vary by exactly 0, while the mean of K floats is rounded."""
+    return colors - colors[0]
 
 
 def spread(variances):
@@ -208,7 +213,7 @@ def spread(variances):
 
 def pair_products(a, b):
     """(sum ab, sum aa, sum bb) of the centred colours [K, 3] of two instances."""
-    a, b = (c - c.mean(axis=0) for c in (a, b))
+    a, b = (steady(c) - steady(c).mean(axis=0) for c in (a, b))
     return np.array([(a * b).sum(), (a * a).sum(), (b * b).sum()])
 
 

@@ -96,6 +96,13 @@ def test_correlation_of_cases_worked_by_hand():
     assert np.isnan(metrics.same_class_correlation([(a, np.ones([2, 3]))]))
 
 
+def test_equal_pictures_have_no_variety_at_all():
+    # The mean of eight equal floats is not always that float.
+    same = np.full([8, 3], [77.123456, 33.3, 11.7])
+    assert metrics.color_variances(metrics.Instance(0, 0, same, same))[0] == 0
+    assert np.isnan(metrics.same_class_correlation([(same, same + 0.1)]))
+
+
 def test_color_distance_of_a_case_worked_by_hand():
     # red: {0, 10} against {10, 30}, each moves 15 on average; green: 4 up, whatever the order; blue: the same
     generated = np.array([[10, 7, 1], [0, 3, 200]])
