@@ -151,8 +151,8 @@ class ImageEncoder(nn.Layer):
         _, _, height, width = x.shape
         m, logvar = self.head(x.flatten(1) / (height * width)).chunk(2, axis=1)
         mu = self.MEAN_STD * self.standardize(m)
-        halves = (p.reshape([len(p), 2, 1, -1]).unbind(1) for p in (mu, logvar))
-        (scale_mu, bias_mu), (scale_logvar, bias_logvar) = halves
+        scale_mu, bias_mu = mu.unsqueeze(1).chunk(2, axis=2)
+        scale_logvar, bias_logvar = logvar.unsqueeze(1).chunk(2, axis=2)
         return NoiseParams(scale_mu, scale_logvar, bias_mu, bias_logvar)
 
 

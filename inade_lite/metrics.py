@@ -198,12 +198,13 @@ def _mean_of(statistic):
 
 def color_variances(instance):
     """Variance over the K pictures, mean over RGB: (generated, redrawn)."""
-    return [steady(c).var(axis=0, ddof=1).mean() for c in (instance.generated, instance.redrawn)]
+    return [centred(c).var(axis=0, ddof=1).mean() for c in (instance.generated, instance.redrawn)]
 
 
-def steady(colors):
-    """Colours [K, 3] less the first: equal ones then vary by exactly 0, while the mean of K floats is rounded."""
-    return colors - colors[0]
+def centred(colors):
+    """Colours [K, 3] less their mean; equal ones give exactly 0, since the first is taken away before the rounding."""
+    moved = colors - colors[0]
+    return moved - moved.mean(axis=0)
 
 
 def spread(variances):
@@ -213,7 +214,7 @@ def spread(variances):
 
 def pair_products(a, b):
     """(sum ab, sum aa, sum bb) of the centred colours [K, 3] of two instances."""
-    a, b = (steady(c) - steady(c).mean(axis=0) for c in (a, b))
+    a, b = centred(a), centred(b)
     return np.array([(a * b).sum(), (a * a).sum(), (b * b).sum()])
 
 
