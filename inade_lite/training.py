@@ -57,6 +57,7 @@ class TrainConfig:
     feature_from: int = 3  # first of the discriminator's layers, from 0, that is matched
     lambda_kl: float = 0.005  # half of it times the KL summed over batch, instances and dimensions; the paper: 0.05
     lambda_pixel: float = 10.0  # mean |fake - real| of the rebuilt pictures: at 64x64 in place of a perceptual loss
+    instance_share: float = 0.0  # share of it that is a mean over instances instead of pixels: small things count more
     lambda_perceptual: float = 0.0  # times Trainer's `perceptual(fake, real)`
     plain_share: float = 0.5  # share of a batch with plain noise and the adversarial loss only; the original: 0
     fresh_fakes: bool = False  # the discriminator gets new pictures, not those just made; the original: True
@@ -184,7 +185,8 @@ class Trainer:
         if params is not None:
             terms["kl"] = 0.5 * c.lambda_kl * kl_divergence(params)
         if known and c.lambda_pixel:
-            terms["pixel"] = c.lambda_pixel * (fake[:known] - real[:known]).abs().mean()
+            instances = layout[:known].instances()
+            terms["pixel"] = c.lambda_pixel * losses.pixel_loss(fake[:known], real[:known], instances, c.instance_share)
         if known and c.lambda_perceptual:
             terms["perceptual"] = c.lambda_perceptual * self.perceptual(fake[:known], real[:known])
         sum(terms.values()).backward()

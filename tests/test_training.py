@@ -79,6 +79,11 @@ def test_plain_share_decides_who_rebuilds(share, terms):
     assert all((name in got) is terms for name in ("kl", "feature", "pixel"))
 
 
+def test_the_pixel_loss_may_count_instances():
+    over_pixels, over_both = (tiny(instance_share=share).step(batch())["pixel"] for share in (0.0, 0.5))
+    assert abs(float(over_pixels) - float(over_both)) > 0.01
+
+
 def test_a_perceptual_loss_can_be_plugged_in():
     seen = []
 
