@@ -48,7 +48,7 @@ def settings(method, seed=0, **more):
 
 
 RUNS = {
-    "inade": Run(settings("inade"), 10000, "inade"),
+    "inade": Run(settings("inade", instance_share=0.5, lambda_kl=0.004), 10000, "inade"),
     **{f"inade_{s}": Run(settings("inade", s), ships_as="" if s else "inade_short") for s in range(3)},
     **{f"class_noise_{s}": Run(settings("class_noise", s), ships_as="" if s else "class_noise") for s in range(3)},
     # Every picture is known, as in the original, since its encoder standardizes over them.
