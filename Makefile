@@ -127,7 +127,7 @@ notebooks: $(STAMP) ## run the notebooks in full and store their outputs (one: N
 # A run whose record is there is done; one that was interrupted goes on from its checkpoint in runs/pretrain/.
 RUNS = $(shell $(PY) benchmarks/pretrain.py)
 
-pretrain-all: $(STAMP) ## train and measure INADE, its rivals and ablations (4 hours, resumable); one: RUNS=inade_0
+pretrain-all: $(STAMP) ## train and measure INADE, its rivals and ablations (hours, resumable); one: RUNS=inade_0
 	@$(MAKE) -k -j $(JOBS) $(RUNS:%=data/results/%.json)
 
 data/results/%.json:
