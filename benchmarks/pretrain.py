@@ -59,7 +59,7 @@ RUNS = {
         for s in range(3)
     },
     "spade_0": Run(settings("spade")),
-    "clade_0": Run(settings("clade")),
+    "clade_0": Run(settings("clade", plain_share=0.0)),  # without noise there is nothing plain noise could teach
     # Each of its 18 noises has the same means and variances, so that KL counts them 18 times.
     "independent_noise_0": Run(settings("independent_noise", lambda_kl=il.TrainConfig.lambda_kl / 18)),
     "no_encoder_0": Run(settings("no_encoder")),
