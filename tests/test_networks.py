@@ -161,14 +161,14 @@ def test_a_batch_of_two_halves_is_split():
 
 
 def test_the_pixel_loss_counts_pixels_or_instances():
-    """Two pictures of 1x4 pixels; instance 2 is only in the second."""
-    layout = il.Layout(np.zeros([2, 1, 4], "int64"), [[[0, 0, 0, 1]], [[1, 1, 2, 2]]], 1)
+    """Two pictures of 1x4 pixels, with one instance and with two."""
+    layout = il.Layout(np.zeros([2, 1, 4], "int64"), [[[0, 0, 0, 0]], [[1, 1, 2, 2]]], 1)
     off = np.array([[[1, 1, 1, 5]], [[2, 0, 0, 3]]], "float32")[:, None]  # the same in every channel but for its sign
     fake, real = (
         paddle.to_tensor(off * np.reshape([1, -1, 1], [1, 3, 1, 1]).astype("float32")),
         paddle.zeros([2, 3, 1, 4]),
     )
-    pixels, instances = 13 / 8, (1 + 5 + 1 + 1.5) / 4
+    pixels, instances = 13 / 8, (2 + 1 + 1.5) / 3
     for share, expected in ((0.0, pixels), (1.0, instances), (0.25, 0.75 * pixels + 0.25 * instances)):
         assert float(losses.pixel_loss(fake, real, layout.instances(), share)) == pytest.approx(expected)
 
