@@ -49,15 +49,16 @@ def feature_matching_loss(fake, real, first_layer=3):
     ) / len(fake)
 
 
-def pixel_loss(fake, real, instances, instance_share=0.0):
+def pixel_loss(fake, real, layout, instance_share=0.0):
     """Mean |fake - real|, of which instance_share is a mean over the instances of each one's mean.
 
-    fake, real: [N, 3, H, W]; instances: layout.instances(). A mean over pixels alone leaves the colors of small things
+    fake, real: [N, 3, H, W]. A mean over pixels alone leaves the colors of small things
     to KL, which costs every instance the same: they fade towards the color of their class.
     """
     difference = (fake - real).abs()
     if not instance_share:
         return difference.mean()
+    instances = layout.instances()
     of_each = instances.mean(difference.mean(1, keepdim=True)).sum() / (instances.pixels > 0).astype("float32").sum()
     return (1 - instance_share) * difference.mean() + instance_share * of_each
 

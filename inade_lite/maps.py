@@ -143,6 +143,9 @@ class Layout:
             raise TypeError(f"layout[{images!r}]: a Layout is sliced by images, for example layout[{images!r}:][:1]")
         if images.indices(len(self)) == (0, len(self), 1):
             return self  # with all that is known about its maps
+        return self.once(("images", images.indices(len(self))), lambda: self._part(images))
+
+    def _part(self, images):
         part = copy.copy(self)
         part._label, part._instance = self._label[images], self._instance[images]
         if not len(part):

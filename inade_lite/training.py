@@ -185,8 +185,8 @@ class Trainer:
         if params is not None:
             terms["kl"] = 0.5 * c.lambda_kl * kl_divergence(params)
         if known and c.lambda_pixel:
-            instances = layout[:known].instances()
-            terms["pixel"] = c.lambda_pixel * losses.pixel_loss(fake[:known], real[:known], instances, c.instance_share)
+            pixel = losses.pixel_loss(fake[:known], real[:known], layout[:known], c.instance_share)
+            terms["pixel"] = c.lambda_pixel * pixel
         if known and c.lambda_perceptual:
             terms["perceptual"] = c.lambda_perceptual * self.perceptual(fake[:known], real[:known])
         sum(terms.values()).backward()

@@ -170,7 +170,7 @@ def test_the_pixel_loss_counts_pixels_or_instances():
     )
     pixels, instances = 13 / 8, (2 + 1 + 1.5) / 3
     for share, expected in ((0.0, pixels), (1.0, instances), (0.25, 0.75 * pixels + 0.25 * instances)):
-        assert float(losses.pixel_loss(fake, real, layout.instances(), share)) == pytest.approx(expected)
+        assert float(losses.pixel_loss(fake, real, layout, share)) == pytest.approx(expected)
 
 
 def test_spectral_norm_finds_the_largest_singular_value():
