@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test bench pretrain-all table notebooks doctor format lock test-versions real-smoke clean FORCE
+.PHONY: help lab test bench pretrain-all tune table notebooks doctor format lock test-versions real-smoke clean FORCE
 
 # ---- What can be set: make lab PADDLE=gpu CUDA=cu126
 
@@ -130,8 +130,11 @@ RUNS = $(shell $(PY) benchmarks/pretrain.py)
 pretrain-all: $(STAMP) ## train and measure INADE, its rivals and ablations (hours, resumable); one: RUNS=inade_0
 	@$(MAKE) -k -j $(JOBS) $(RUNS:%=data/results/%.json)
 
+tune: $(STAMP) ## train and measure the short runs by which the settings were chosen (two hours, resumable)
+	@$(MAKE) -k -j $(JOBS) $$($(PY) benchmarks/pretrain.py --tries | sed 's:[^ ]*:data/results/tries/&.json:g')
+
 data/results/%.json:
-	OMP_NUM_THREADS=$(THREADS) $(PY) benchmarks/pretrain.py $*
+	OMP_NUM_THREADS=$(THREADS) $(PY) benchmarks/pretrain.py $(*F)
 
 table: $(STAMP) ## measure the shipped models again and assemble the table of all recorded runs
 	@for run in $$($(PY) benchmarks/pretrain.py --shipped); do $(PY) benchmarks/pretrain.py --measure $$run || exit 1; done

@@ -4,8 +4,10 @@
     python benchmarks/pretrain.py inade_0         train it, or go on where it stopped, measure it, record it
     python benchmarks/pretrain.py --measure inade measure its shipped model again
     python benchmarks/pretrain.py --shipped       the names of the runs whose models ship
+    python benchmarks/pretrain.py --tries         the names of the short runs of the tuning
 
 A run works in runs/pretrain/<name>/ and ends in data/results/<name>.json; those that ship also in data/pretrained/.
+A try, such as spade.rates, ends in data/results/tries/.
 """
 
 import argparse
@@ -33,6 +35,7 @@ WORK = ROOT / "runs/pretrain"
 STEPS = 2000  # the common budget: 15 minutes for INADE on 2 cores, see the training log
 TRAIN_SCENES = 32000  # drawn on the fly, so that no scene is seen twice at the common budget
 SCENES, SAMPLES = 256, 8  # measured
+TRY_STEPS, TRY_SCENES, TRY_SAMPLES = 1000, 64, 4  # of a try
 
 
 class Run(NamedTuple):
@@ -68,6 +71,40 @@ RUNS = {
     "shift_noise_0": Run(settings("shift_noise")),
 }
 
+# The tuning: INADE and its rivals have the same tries, each one change to the first. A rival's first has all pictures
+# known where it has no noise of its own for plain noise to teach.
+START = {
+    "inade": {},
+    "class_noise": {},
+    "spade_vae": {"plain_share": 0.0, "lambda_kl": 0.002},
+    "spade": {"plain_share": 0.0},
+    "clade": {"plain_share": 0.0},
+}
+
+
+def tries(method):
+    """The tries of a method, {name: Run}."""
+    start = il.TrainConfig(method=method, **START[method])
+    weight = "lambda_kl" if METHODS[method].encoder else "lambda_pixel"
+    changes = {
+        "start": {},
+        "rates": {"learning_rate_g": start.learning_rate_g / 2, "learning_rate_d": start.learning_rate_d / 2},
+        "plain": {"plain_share": 0.5 - start.plain_share},
+        "instances": {"instance_share": 0.5},
+        "weight": {weight: getattr(start, weight) / 2},
+    }
+    return {
+        f"{method}.{name}": Run(settings(method, **START[method] | change), TRY_STEPS)
+        for name, change in changes.items()
+    }
+
+
+TRIES = {name: run for method in START for name, run in tries(method).items()}
+
+
+def record_path(name):
+    return RESULTS / ("tries" if name in TRIES else "") / f"{name}.json"
+
 
 def data_version():
     """A digest of the first validation scenes: it changes when ToyTown draws otherwise."""
@@ -80,7 +117,7 @@ def data_version():
 
 def train(name):
     """Train a run to its end; returns the path of its model."""
-    run, folder = RUNS[name], WORK / name
+    run, folder = (RUNS | TRIES)[name], WORK / name
     town, val = il.ToyTown("train", 64, length=TRAIN_SCENES), il.ToyTown("val", 64)
     preview = [val[i] for i in range(8)]
     if (folder / "checkpoint.safetensors").exists():
@@ -115,29 +152,33 @@ def moved(generator, path, dataset, scenes=32):
 
 
 def record(name, path):
-    """Measure the model of a run, or the truth, and write data/results/<name>.json."""
+    """Measure the model of a run or a try, or the truth, and write its record."""
     town = il.ToyTown("val", 64)
-    content = {"run": name, "data": data_version(), "measured": {"scenes": SCENES, "samples": SAMPLES, "seed": 0}}
+    scenes, samples = (TRY_SCENES, TRY_SAMPLES) if name in TRIES else (SCENES, SAMPLES)
+    content = {"run": name, "data": data_version(), "measured": {"scenes": scenes, "samples": samples, "seed": 0}}
     content["machine"] = {"processor": cpu_model(), "paddle": paddle.__version__}
     if path is None:
-        measures = metrics.measure(None, town, SCENES, SAMPLES, draw=metrics.from_truth(town, 1))
+        measures = metrics.measure(None, town, scenes, samples, draw=metrics.from_truth(town, 1))
     else:
         content["model"] = {k: v for k, v in read_tensors(path)[1].items() if k != "class_names"}
         content["title"] = METHODS[content["model"]["train_config"]["method"]].title
-        measures = metrics.measure(il.load_pretrained(path), town, SCENES, SAMPLES)
+        measures = metrics.measure(il.load_pretrained(path), town, scenes, samples)
     content["measures"] = measures
-    RESULTS.mkdir(exist_ok=True)
-    write_file(RESULTS / f"{name}.json", (json.dumps(content, indent=1) + "\n").encode())
+    record_path(name).parent.mkdir(parents=True, exist_ok=True)
+    write_file(record_path(name), (json.dumps(content, indent=1) + "\n").encode())
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", choices=[*RUNS, "truth"])
+    parser.add_argument("name", nargs="?", choices=[*RUNS, *TRIES, "truth"])
     parser.add_argument("--measure", action="store_true", help="measure the shipped model again, without training")
     parser.add_argument("--shipped", action="store_true", help="the names of the runs whose models ship")
+    parser.add_argument("--tries", action="store_true", help="the names of the short runs of the tuning")
     arguments = parser.parse_args()
     if arguments.shipped:
         print(" ".join(name for name, run in RUNS.items() if run.ships_as))
+    elif arguments.tries:
+        print(" ".join(TRIES))
     elif arguments.name is None:
         print(" ".join(["truth", *RUNS]))
     elif arguments.name == "truth":
