@@ -1,20 +1,21 @@
 """The table of INADE, its rivals and its ablations, from what data/results/ records (`make table`).
 
-Writes data/results/table.json, which notebook 8 draws, docs/rivals.png and README's tables between two marks. A row is
-a method at one budget. Where several seeds were trained, its value is their mean and its interval spans all of theirs.
+Writes data/results/table.json, which notebook 8 draws, docs/rivals.png and, each between two marks, README's tables and
+the training log's table of tries. A row is a method at one budget. Where several seeds were trained, its value is their
+mean and its interval spans all of theirs.
 """
 
 import json
 import re
 
 import numpy as np
-from pretrain import RESULTS, ROOT, RUNS, il
+from pretrain import METHODS, RESULTS, ROOT, RUNS, START, il, record_path, settings, tries
 
 from inade_lite import figures
 from inade_lite.data import write_file
 from inade_lite.metrics import Estimate
 
-README, TABLE = ROOT / "README.md", RESULTS / "table.json"
+README, LOG, TABLE = ROOT / "README.md", ROOT / "docs/training-log.md", RESULTS / "table.json"
 MARKS = "<!-- make table -->", "<!-- end of make table -->"
 PICTURED = {
     "spade_vae": "SPADE + VAE",
@@ -61,9 +62,10 @@ def row(name, records):
         else combine([r["measures"][measure] for r in records])
         for measure, value in first["measures"].items()
     }
-    told = {"title": "the truth, drawn again", "steps": 0} if name == "truth" else {"title": first["title"]}
+    told = {"title": "the truth, drawn again", "steps": 0}
     if name != "truth":
-        told |= {"method": first["model"]["train_config"]["method"], "steps": first["model"]["steps"]}
+        told = {"title": first["title"] + ", tuned" * ("tuned" in name), "steps": first["model"]["steps"]}
+        told["method"] = first["model"]["train_config"]["method"]
     return {"name": name, **told, "runs": [r["run"] for r in records], "measures": measures}
 
 
@@ -125,6 +127,31 @@ def goals(rows):
     )
 
 
+def try_measures(name):
+    return json.loads(record_path(name).read_text())["measures"]
+
+
+def best_try(method):
+    """The try with the lowest Lite0-KID if that lies below the interval of the first, else the first."""
+    kid = {name: Estimate(*try_measures(name)["lite0_kid"]) for name in tries(method)}
+    first, best = next(iter(kid)), min(kid, key=lambda name: kid[name].value)
+    return best if kid[best].value < kid[first].low else first
+
+
+def tuning():
+    """The tries of INADE and its rivals in Markdown, each method's choice in bold."""
+    lines = ["| | other than `TrainConfig` | Lite0-KID (0) | spread ratio (1) | mIoU, % |", "|---|---|---|---|---|"]
+    for method in START:
+        for name, run in tries(method).items():
+            changed = [f"`{key}={value:g}`" for key, value in run.fields.items() if key not in settings(method)]
+            found = try_measures(name)
+            estimates = found["lite0_kid"], found["spread_ratio"]["mean"], found["mean_iou"]
+            cells = [METHODS[method].title, ", ".join(changed) or "–", *(str(Estimate(*e)) for e in estimates)]
+            bold = "**" if name == best_try(method) else ""
+            lines.append("| " + " | ".join(f"{bold}{cell}{bold}" for cell in cells) + " |")
+    return "\n".join(lines)
+
+
 def into(text, report, marks=MARKS):
     """A text with the report between two marks."""
     before, _, rest = text.partition(marks[0])
@@ -164,6 +191,7 @@ def main():
     table = rows()
     write_file(TABLE, (json.dumps({"rows": table}, indent=1) + "\n").encode())
     README.write_text(into(README.read_text(), report(table)))
+    LOG.write_text(into(LOG.read_text(), tuning()))
     draw()
     print(report(table))
 

@@ -18,7 +18,7 @@ SHIPPED = {run.ships_as: name for name, run in pretrain.RUNS.items() if run.ship
 
 
 def recorded(name):
-    return json.loads((pretrain.RESULTS / f"{name}.json").read_text())
+    return json.loads(pretrain.record_path(name).read_text())
 
 
 def test_the_table_is_what_was_recorded():
@@ -31,11 +31,13 @@ def test_the_table_is_what_was_recorded():
 def test_every_record_is_of_a_run_that_make_trains_on_todays_data():
     names = {path.stem for path in pretrain.RESULTS.glob("*.json")} - {"table"}
     assert names <= {"truth", *pretrain.RUNS}
-    for name in names:
+    assert {path.stem for path in (pretrain.RESULTS / "tries").iterdir()} == set(pretrain.TRIES)
+    for name in names | set(pretrain.TRIES):
+        scenes, samples = (64, 4) if name in pretrain.TRIES else (256, 8)
         assert recorded(name)["data"] == pretrain.data_version()
-        assert recorded(name)["measured"] == {"scenes": pretrain.SCENES, "samples": pretrain.SAMPLES, "seed": 0}
-    for name in names - {"truth"}:
-        told, run = recorded(name)["model"], pretrain.RUNS[name]
+        assert recorded(name)["measured"] == {"scenes": scenes, "samples": samples, "seed": 0}
+    for name in names - {"truth"} | set(pretrain.TRIES):
+        told, run = recorded(name)["model"], (pretrain.RUNS | pretrain.TRIES)[name]
         assert told["steps"] == run.steps
         then = il.TrainConfig(**told["train_config"])  # a field that came later has its default
         assert then == il.TrainConfig(**run.fields), name
@@ -106,3 +108,36 @@ def test_goals_are_judged_by_the_worst_class_and_by_the_best_rival():
 
 def test_a_report_takes_the_place_of_the_one_before():
     assert table.into("x <a> old <b> y", "new", ("<a>", "<b>")) == "x <a>\nnew\n<b> y"
+
+
+def test_inade_and_each_rival_have_the_same_tries():
+    assert set(pretrain.START) == {"inade", *table.RIVALS}
+    assert {run.steps for run in pretrain.TRIES.values()} == {1000}
+    for method in pretrain.START:
+        first, *others = (run.fields for run in pretrain.tries(method).values())
+        assert first["method"] == method
+        changed = [sorted(dict(fields.items() - first.items())) for fields in others]
+        rates = ["learning_rate_d", "learning_rate_g"]
+        assert changed == [rates, rates, ["instance_share"]]
+
+
+def test_a_method_leaves_its_start_for_a_try_below_the_interval(monkeypatch):
+    found = dict.fromkeys(("start", "rates", "fast_rates"), (0.8, 0.7, 0.9)) | {"instances": (0.72, 0.1, 0.8)}
+    monkeypatch.setattr(table, "try_measures", lambda name: {"lite0_kid": found[name.split(".")[1]]})
+    assert table.best_try("spade") == "spade.start"
+    found["instances"] = (0.69, 0.6, 0.8)
+    assert table.best_try("spade") == "spade.instances"
+    found["rates"] = (0.5, 0.4, 0.75)
+    assert table.best_try("spade") == "spade.rates"
+
+
+def test_the_training_log_tells_the_tries():
+    assert table.tuning() in table.LOG.read_text()
+
+
+@pytest.mark.parametrize("method", pretrain.START)
+def test_the_table_has_a_row_with_what_the_tries_chose(method):
+    chosen = table.best_try(method)
+    name = f"{method}_0" if chosen == f"{method}.start" else f"{method}_tuned_0"
+    assert pretrain.RUNS[name].fields == pretrain.TRIES[chosen].fields
+    assert pretrain.record_path(name).exists()
