@@ -130,7 +130,7 @@ RUNS = $(shell $(PY) benchmarks/pretrain.py)
 pretrain-all: $(STAMP) ## train and measure INADE, its rivals and ablations (hours, resumable); one: RUNS=inade_0
 	@$(MAKE) -k -j $(JOBS) $(RUNS:%=data/results/%.json)
 
-tune: $(STAMP) ## three short runs each, of INADE and its rivals: their settings (two hours, resumable)
+tune: $(STAMP) ## the short runs that tune INADE and each rival (two hours, resumable)
 	@$(MAKE) -k -j $(JOBS) $$($(PY) benchmarks/pretrain.py --tries | sed 's:[^ ]*:data/results/tries/&.json:g')
 
 data/results/%.json:
