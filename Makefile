@@ -126,12 +126,13 @@ notebooks: $(STAMP) ## run the notebooks in full and store their outputs (one: N
 
 # A run whose record is there is done; one that was interrupted goes on from its checkpoint in runs/pretrain/.
 RUNS = $(shell $(PY) benchmarks/pretrain.py)
+TRIES = $(shell $(PY) benchmarks/pretrain.py --tries)
 
 pretrain-all: $(STAMP) ## train and measure INADE, its rivals and ablations (hours, resumable); one: RUNS=inade_0
 	@$(MAKE) -k -j $(JOBS) $(RUNS:%=data/results/%.json)
 
 tune: $(STAMP) ## the short runs that tune INADE and each rival (two hours, resumable)
-	@$(MAKE) -k -j $(JOBS) $$($(PY) benchmarks/pretrain.py --tries | sed 's:[^ ]*:data/results/tries/&.json:g')
+	@$(MAKE) -k -j $(JOBS) $(TRIES:%=data/results/tries/%.json)
 
 data/results/%.json:
 	OMP_NUM_THREADS=$(THREADS) $(PY) benchmarks/pretrain.py $(*F)

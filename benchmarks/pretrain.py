@@ -60,28 +60,6 @@ START = {
     "clade": {"plain_share": 0.0},
 }
 
-FAST = {"learning_rate_g": 0.0064, "learning_rate_d": 0.0128}  # twice the default, what these took after their tries
-
-RUNS = {
-    "inade": Run(settings("inade", instance_share=0.5, lambda_kl=0.004), 10000, "inade"),
-    **{f"inade_{s}": Run(settings("inade", s), ships_as="" if s else "inade_short") for s in range(3)},
-    **{f"class_noise_{s}": Run(settings("class_noise", s), ships_as="" if s else "class_noise") for s in range(3)},
-    **{
-        f"spade_vae_{s}": Run(settings("spade_vae", s, **START["spade_vae"]), ships_as="" if s else "spade_vae")
-        for s in range(3)
-    },
-    "spade_0": Run(settings("spade", **START["spade"])),
-    "clade_0": Run(settings("clade", **START["clade"])),
-    **{f"class_noise_tuned_{s}": Run(settings("class_noise", s, **FAST)) for s in range(3)},
-    **{f"{m}_tuned_0": Run(settings(m, **START[m] | FAST)) for m in ("spade_vae", "clade")},
-    # Each of its 18 noises has the same means and variances, so that KL counts them 18 times.
-    "independent_noise_0": Run(settings("independent_noise", lambda_kl=il.TrainConfig.lambda_kl / 18)),
-    "no_encoder_0": Run(settings("no_encoder")),
-    "plain_encoder_0": Run(settings("plain_encoder")),
-    "scale_noise_0": Run(settings("scale_noise")),
-    "shift_noise_0": Run(settings("shift_noise")),
-}
-
 
 def tries(method):
     """The tries of INADE or a rival: its start, half and twice its rates, the pixel loss half over instances."""
@@ -98,6 +76,27 @@ def tries(method):
 
 
 TRIES = {name: run for method in START for name, run in tries(method).items()}
+
+RUNS = {
+    "inade": Run(settings("inade", instance_share=0.5, lambda_kl=0.004), 10000, "inade"),
+    **{f"inade_{s}": Run(settings("inade", s), ships_as="" if s else "inade_short") for s in range(3)},
+    **{f"class_noise_{s}": Run(settings("class_noise", s), ships_as="" if s else "class_noise") for s in range(3)},
+    **{
+        f"spade_vae_{s}": Run(settings("spade_vae", s, **START["spade_vae"]), ships_as="" if s else "spade_vae")
+        for s in range(3)
+    },
+    "spade_0": Run(settings("spade", **START["spade"])),
+    "clade_0": Run(settings("clade", **START["clade"])),
+    # What these took after their tries.
+    **{f"class_noise_tuned_{s}": Run(TRIES["class_noise.fast_rates"].fields | {"seed": s}) for s in range(3)},
+    **{f"{method}_tuned_0": Run(TRIES[f"{method}.fast_rates"].fields) for method in ("spade_vae", "clade")},
+    # Each of its 18 noises has the same means and variances, so that KL counts them 18 times.
+    "independent_noise_0": Run(settings("independent_noise", lambda_kl=il.TrainConfig.lambda_kl / 18)),
+    "no_encoder_0": Run(settings("no_encoder")),
+    "plain_encoder_0": Run(settings("plain_encoder")),
+    "scale_noise_0": Run(settings("scale_noise")),
+    "shift_noise_0": Run(settings("shift_noise")),
+}
 
 
 def record_path(name):

@@ -44,13 +44,16 @@ QUALITY = {
 }
 
 
+def recorded(name):
+    return json.loads(record_path(name).read_text())
+
+
 def rows():
     """The rows of the table from the records of all runs that are done: the truth, then as in `RUNS`."""
     groups = {}
     for name in ("truth", *RUNS):
-        if (RESULTS / f"{name}.json").exists():
-            record = json.loads((RESULTS / f"{name}.json").read_text())
-            groups.setdefault(re.sub(r"_\d$", "_short", name), []).append(record)
+        if record_path(name).exists():
+            groups.setdefault(re.sub(r"_\d$", "_short", name), []).append(recorded(name))
     return [row(name, records) for name, records in groups.items()]
 
 
@@ -62,8 +65,9 @@ def row(name, records):
         else combine([r["measures"][measure] for r in records])
         for measure, value in first["measures"].items()
     }
-    told = {"title": "the truth, drawn again", "steps": 0}
-    if name != "truth":
+    if name == "truth":
+        told = {"title": "the truth, drawn again", "steps": 0}
+    else:
         told = {"title": first["title"] + ", tuned" * ("tuned" in name), "steps": first["model"]["steps"]}
         told["method"] = first["model"]["train_config"]["method"]
     return {"name": name, **told, "runs": [r["run"] for r in records], "measures": measures}
@@ -84,13 +88,15 @@ def markdown(rows, columns):
     lines = [f"| | steps | seeds | {' | '.join(columns.values())} |", "|---|" + "---|" * (len(columns) + 2)]
     for r in rows:
         cells = [r["title"], f"{r['steps'] or '–'}", str(len(r["runs"])) if r["steps"] else "–"]
-        for measure in columns:
-            value = r["measures"].get(measure)
-            value = value["mean"] if isinstance(value, dict) else value
-            missing = value is None or not np.isfinite(value[0])
-            cells.append("–" if missing else str(Estimate(*value)))
+        cells += [cell(r["measures"].get(measure)) for measure in columns]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def cell(value):
+    """What a measure found, as text; of one that is taken by class, the mean."""
+    value = value["mean"] if isinstance(value, dict) else value
+    return "–" if value is None or not np.isfinite(value[0]) else str(Estimate(*value))
 
 
 def goals(rows):
@@ -127,28 +133,24 @@ def goals(rows):
     )
 
 
-def try_measures(name):
-    return json.loads(record_path(name).read_text())["measures"]
-
-
 def best_try(method):
     """The try with the lowest Lite0-KID if that lies below the interval of the first, else the first."""
-    kid = {name: Estimate(*try_measures(name)["lite0_kid"]) for name in tries(method)}
+    kid = {name: Estimate(*recorded(name)["measures"]["lite0_kid"]) for name in tries(method)}
     first, best = next(iter(kid)), min(kid, key=lambda name: kid[name].value)
     return best if kid[best].value < kid[first].low else first
 
 
 def tuning():
     """The tries of INADE and its rivals in Markdown, each method's choice in bold."""
-    lines = ["| | other than `TrainConfig` | Lite0-KID (0) | spread ratio (1) | mIoU, % |", "|---|---|---|---|---|"]
+    columns = {key: (DIVERSITY | QUALITY)[key] for key in ("lite0_kid", "spread_ratio", "mean_iou")}
+    lines = [f"| | other than `TrainConfig` | {' | '.join(columns.values())} |", "|---|---|" + "---|" * len(columns)]
     for method in START:
+        best = best_try(method)
         for name, run in tries(method).items():
             changed = [f"`{key}={value:g}`" for key, value in run.fields.items() if key not in settings(method)]
-            found = try_measures(name)
-            estimates = found["lite0_kid"], found["spread_ratio"]["mean"], found["mean_iou"]
-            cells = [METHODS[method].title, ", ".join(changed) or "–", *(str(Estimate(*e)) for e in estimates)]
-            bold = "**" if name == best_try(method) else ""
-            lines.append("| " + " | ".join(f"{bold}{cell}{bold}" for cell in cells) + " |")
+            cells = [METHODS[method].title, ", ".join(changed) or "–"]
+            cells += [cell(recorded(name)["measures"][measure]) for measure in columns]
+            lines.append(f"| {' | '.join(f'**{text}**' if name == best else text for text in cells)} |")
     return "\n".join(lines)
 
 

@@ -13,12 +13,9 @@ HERE = Path(__file__).parents[1]
 sys.path.insert(0, str(HERE / "benchmarks"))
 import pretrain  # noqa: E402
 import table  # noqa: E402
+from table import recorded  # noqa: E402
 
 SHIPPED = {run.ships_as: name for name, run in pretrain.RUNS.items() if run.ships_as}
-
-
-def recorded(name):
-    return json.loads(pretrain.record_path(name).read_text())
 
 
 def test_the_table_is_what_was_recorded():
@@ -123,7 +120,7 @@ def test_inade_and_each_rival_have_the_same_tries():
 
 def test_a_method_leaves_its_start_for_a_try_below_the_interval(monkeypatch):
     found = dict.fromkeys(("start", "rates", "fast_rates"), (0.8, 0.7, 0.9)) | {"instances": (0.72, 0.1, 0.8)}
-    monkeypatch.setattr(table, "try_measures", lambda name: {"lite0_kid": found[name.split(".")[1]]})
+    monkeypatch.setattr(table, "recorded", lambda name: {"measures": {"lite0_kid": found[name.split(".")[1]]}})
     assert table.best_try("spade") == "spade.start"
     found["instances"] = (0.69, 0.6, 0.8)
     assert table.best_try("spade") == "spade.instances"
