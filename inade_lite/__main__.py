@@ -19,6 +19,7 @@ from . import (
     metrics,
     sample,
     save_pretrained,
+    training,
 )
 from .data import collate, naming, summarize, write_folder
 from .original import PRESETS, convert
@@ -60,28 +61,36 @@ def report(arguments):
 
 
 def train(arguments):
+    names = [f.name for f in dataclasses.fields(TrainConfig)]
+    given = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+    if not arguments.resume:
+        training.refuse_a_run(arguments.out)
     dataset = open_dataset(arguments, "train", arguments.size)
     if arguments.resume:
-        trainer = Trainer.resume(arguments.out, dataset)
+        trainer = Trainer.resume(arguments.out, dataset, **given)
     else:
-        fields = {f.name: getattr(arguments, f.name) for f in dataclasses.fields(TrainConfig)}
-        trainer = Trainer(TrainConfig(**fields), dataset)
+        trainer = Trainer(TrainConfig(**given), dataset)
     trainer.fit(arguments.steps, arguments.out)
-    model = Path(arguments.out) / "model.safetensors"
+    model = Path(arguments.out) / training.MODEL
     save_pretrained(model, trainer, data=arguments.data)
     if trainer.history:
         figures.plot_losses(trainer.history, smooth=5).savefig(Path(arguments.out) / "losses.png")
     print(f"{model}: python -m inade_lite sample --model {model}")
 
 
-def draw(arguments):
-    model, dataset = load_pretrained(arguments.model), open_dataset(arguments, "val", arguments.size)
+def same_classes(model_name, model, data_name, dataset):
+    """ValueError if a model and a data set have other classes."""
     if list(model.class_names) != list(dataset.class_names):
         raise ValueError(
-            f"{arguments.model} knows other classes than {arguments.data}: {len(model.class_names)} from "
+            f"{model_name} knows other classes than {data_name}: {len(model.class_names)} from "
             f"{model.class_names[0]!r} on, not {len(dataset.class_names)} from {dataset.class_names[0]!r} on; "
-            "give the data set that it was trained with"
+            "give a model and a data set that belong together"
         )
+
+
+def draw(arguments):
+    model, dataset = load_pretrained(arguments.model), open_dataset(arguments, "val", arguments.size)
+    same_classes(arguments.model, model, arguments.data, dataset)
     items = [dataset[i] for i in range(min(arguments.scenes, len(dataset)))]
     batch = collate(items)
     layout = Layout(batch["label"], batch["instance"], dataset.num_classes)
@@ -96,6 +105,10 @@ def draw(arguments):
 
 def evaluate(arguments):
     model, dataset = load_pretrained(arguments.model), ToyTown("val", arguments.size)
+    same_classes(arguments.model, model, "ToyTown, the only set whose truth is known", dataset)
+    if model.generator.image_size != dataset.image_size:
+        height, width = model.generator.image_size
+        raise ValueError(f"{arguments.model} draws {height}x{width}, --size is {arguments.size}; give --size {height}")
     measures = metrics.measure(
         model, dataset, arguments.scenes, arguments.samples, arguments.seed, inception=arguments.inception
     )
@@ -134,9 +147,9 @@ def parser():
         sub.set_defaults(run=run)
         return sub
 
-    def option(sub, name, default, text):
+    def option(sub, name, default, text, absent=None):
         kind = {"action": "store_true"} if default is False else {"type": type(default)}
-        sub.add_argument(f"--{name}", default=default, help=text, **kind)
+        sub.add_argument(f"--{name}", default=absent or default, help=text, **kind)
 
     def data_options(sub, data="toy_town"):
         option(sub, "data", data, "a data set folder, or toy_town for scenes drawn on the fly")
@@ -160,7 +173,8 @@ def parser():
     option(sub, "steps", 2000, "steps of this run")
     sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, with its own settings")
     for field in dataclasses.fields(TrainConfig):
-        option(sub, field.name, field.default, "see TrainConfig")
+        # Only what is given stands in the arguments, so that --resume knows what is meant to differ.
+        option(sub, field.name, field.default, f"see TrainConfig (default: {field.default})", argparse.SUPPRESS)
 
     sub = command("sample", draw, "draw samples of val scenes into one picture")
     data_options(sub)

@@ -155,7 +155,11 @@ def _read_zip(file):
         # A small file must not become a large one.
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != s.count * dtype.itemsize:
             raise ValueError(f"{entry.filename} has {entry.file_size} bytes, expected {s.count} numbers of {dtype}")
-        return np.frombuffer(archive.read(entry), dtype)
+        content = archive.read(entry)
+        # What the archive declares need not be what it holds.
+        if len(content) != entry.file_size:
+            raise ValueError(f"{entry.filename} declares {entry.file_size} bytes and holds {len(content)}")
+        return np.frombuffer(content, dtype)
 
     with archive.open(pickles[0]) as pickled:
         return _unpickle(pickled), storage
@@ -215,12 +219,13 @@ def _array(name, tensor, storage):
         raise ValueError(f"the tensor {name!r} has a storage, size and stride that are none")
     offset, size, stride = _integer(offset), [_integer(n) for n in size], [_integer(n) for n in stride]
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if math.prod(size) and (last >= s.count or math.prod(size) > s.count):
+    numbers = storage(s)
+    # The array's own size counts: as_strided reads wherever it is told to.
+    if math.prod(size) and (last >= numbers.size or math.prod(size) > numbers.size):
         raise ValueError(
             f"the tensor {name!r}, size {size} with stride {stride} from {offset} on, does not fit its "
-            f"storage of {s.count} numbers"
+            f"storage of {numbers.size} numbers"
         )
-    numbers = storage(s)
     if math.prod(size) == 0:
         return np.zeros(size, numbers.dtype)
     steps = [step * numbers.itemsize for step in stride]

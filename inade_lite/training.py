@@ -11,7 +11,7 @@ import math
 import signal
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +27,15 @@ from .maps import Layout
 from .methods import new_encoder, new_generator, remap
 from .noise import kl_divergence, sample_noise
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, MODEL = "checkpoint.safetensors", "model.safetensors"  # of a run, in its folder
 LOSSES = "losses.csv"
 NETWORKS = ("generator", "ema", "encoder", "discriminator")
 OPTIMIZED = {"optimizer_g": ("generator", "encoder"), "optimizer_d": ("discriminator",)}
+
+
+# What a run that is resumed may change: how fast it learns and how often it speaks, not what it is.
+MAY_CHANGE = ("learning_rate_g", "learning_rate_d", "decay_from", "decay_steps", "workers")
+MAY_CHANGE += ("log_every", "preview_every", "save_every")
 
 
 @dataclass
@@ -95,7 +100,13 @@ class Trainer:
 
     def __init__(self, config, dataset, preview=None, perceptual=None):
         self.config, self.dataset, self.perceptual = config, dataset, perceptual
+        if config.lambda_perceptual and perceptual is None:
+            raise ValueError(
+                f"lambda_perceptual={config.lambda_perceptual} weighs a perceptual loss, and there is none: "
+                "give Trainer(config, dataset, perceptual=...); the command line has none, leave the option at 0"
+            )
         self.steps_done, self.seconds, self.history = 0, 0.0, []
+        self._own_folders = set()
         if hasattr(dataset, "check"):
             dataset.check()
         if preview is None:
@@ -218,7 +229,8 @@ class Trainer:
     def fit(self, steps, folder=None, on_preview=None, progress=True):
         """Train for so many more steps.
 
-        folder: where to keep losses.csv, the previews and the checkpoint. on_preview(trainer) is called with every
+        folder: where to keep losses.csv, the previews and the checkpoint; ValueError if it holds another run.
+        on_preview(trainer) is called with every
         preview. Ctrl-C finishes the step, saves the checkpoint (with a folder) and raises KeyboardInterrupt.
         FloatingPointError where a loss is no longer finite; the last checkpoint is left as it was.
         """
@@ -276,8 +288,11 @@ class Trainer:
 
     def _open_folder(self, folder):
         """Make the folder and start its loss log afresh from what is known, so that it never tells a step twice."""
+        if folder.resolve() not in self._own_folders:
+            refuse_a_run(folder)
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
+        self._own_folders.add(folder.resolve())
         _write_rows(folder / LOSSES, self.history, "w")
 
     def _show(self, folder, on_preview):
@@ -331,11 +346,23 @@ class Trainer:
         write_tensors(Path(folder) / CHECKPOINT, tensors, metadata)
 
     @classmethod
-    def resume(cls, folder, dataset, preview=None, perceptual=None):
-        """A Trainer that goes on exactly where `save` stood."""
+    def resume(cls, folder, dataset, preview=None, perceptual=None, **changes):
+        """A Trainer that goes on exactly where `save` stood.
+
+        changes: fields of TrainConfig that are to be other than in the checkpoint; those in MAY_CHANGE are taken, any
+        other that differs is a ValueError that names it.
+        """
         path = Path(folder) / CHECKPOINT
         tensors, metadata = read_tensors(path)
-        trainer = cls(TrainConfig(**metadata["train_config"]), dataset, preview, perceptual)
+        config = TrainConfig(**metadata["train_config"])
+        fixed = [name for name, value in changes.items() if value != getattr(config, name) and name not in MAY_CHANGE]
+        if fixed:
+            differ = ", ".join(f"{name}={getattr(config, name)!r}, not {changes[name]!r}" for name in fixed)
+            raise ValueError(
+                f"{path} was trained with {differ}; leave that out to go on, or start a new run in another folder. "
+                f"These may change: {', '.join(MAY_CHANGE)}"
+            )
+        trainer = cls(replace(config, **changes), dataset, preview, perceptual)
         for name, here in (("num_classes", dataset.num_classes), ("image_size", list(trainer.image_size))):
             if metadata[name] != here:
                 raise ValueError(f"{path} was trained with {name} {metadata[name]}, this data set has {here}")
@@ -345,6 +372,7 @@ class Trainer:
             trainer._load_optimizer(name, tensors)
         trainer.steps_done, trainer.seconds = metadata["steps"], metadata["seconds"]
         trainer.history = metadata["history"]
+        trainer._own_folders.add(Path(folder).resolve())
         return trainer
 
     def _networks(self):
@@ -376,6 +404,37 @@ class Trainer:
                 parameter, key = name[len(optimizer) + 1 :].split("@")
                 state[f"{parameters[parameter].name}_{key}"] = paddle.to_tensor(value)
         getattr(self, optimizer).set_state_dict(state)
+
+
+def holds_a_run(folder):
+    """Whether a folder holds what a run has left: its checkpoint or its model."""
+    return any((Path(folder) / name).exists() for name in (CHECKPOINT, MODEL))
+
+
+def refuse_a_run(folder):
+    """ValueError if a folder holds a run, which a new one would overwrite."""
+    if holds_a_run(folder):
+        raise ValueError(
+            f"{folder} holds a run already; go on with it (Trainer.resume, or train --resume), or name another folder"
+        )
+
+
+def start_or_resume(config, dataset, folder, steps, preview=None, perceptual=None):
+    """(trainer, folder) of a run of so many steps that no second call overwrites.
+
+    A run of this config in `folder` that has not come to its end goes on. A finished one stays as it is, and so does a
+    run of another config: the new trainer gets the next free name, <folder>_2, <folder>_3, ...
+    """
+    folder, number = Path(folder), 1
+    while True:
+        place = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
+        if not holds_a_run(place):
+            return Trainer(config, dataset, preview, perceptual), place
+        if (place / CHECKPOINT).exists():
+            _, metadata = read_tensors(place / CHECKPOINT)
+            if TrainConfig(**metadata["train_config"]) == config and metadata["steps"] < steps:
+                return Trainer.resume(place, dataset, preview, perceptual), place
+        number += 1
 
 
 @contextlib.contextmanager

@@ -42,10 +42,10 @@ def test_from_data_to_samples(tmp_path, capsys):
 
 
 def test_pictures_may_be_oblong_and_cropped(tmp_path):
-    run(f"train --out {tmp_path} --steps 1 {TINY} --size 32x64")
-    assert il.load_pretrained(tmp_path / "model.safetensors").generator.image_size == (32, 64)
-    run(f"train --out {tmp_path} --steps 1 {TINY} --size 40 --crop 32 --flip --workers 1")
-    assert il.load_pretrained(tmp_path / "model.safetensors").generator.image_size == (32, 32)
+    run(f"train --out {tmp_path}/wide --steps 1 {TINY} --size 32x64")
+    assert il.load_pretrained(tmp_path / "wide/model.safetensors").generator.image_size == (32, 64)
+    run(f"train --out {tmp_path}/cropped --steps 1 {TINY} --size 40 --crop 32 --flip --workers 1")
+    assert il.load_pretrained(tmp_path / "cropped/model.safetensors").generator.image_size == (32, 32)
 
 
 def test_samples_of_a_data_set_with_other_classes(tmp_path):
@@ -55,6 +55,43 @@ def test_samples_of_a_data_set_with_other_classes(tmp_path):
     description.write_text(description.read_text("utf-8").replace('"sky"', '"air"'), "utf-8")
     with pytest.raises(SystemExit, match="knows other classes than .*town"):
         run(f"sample --model {tmp_path}/run/model.safetensors --data {tmp_path}/town --size 32")
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
+    line = f"train --out {tmp_path} {TINY} --seed 1 --steps"
+    run(f"{line} 1")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for steps in (0, 1):
+        with pytest.raises(SystemExit, match="holds a run already.*another folder"):
+            run(f"{line} {steps}")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_resumed_run_takes_what_may_change_and_refuses_the_rest_by_name(tmp_path):
+    line = f"train --out {tmp_path} {TINY} --steps 1"
+    run(line)
+    run(f"{line} --resume --learning_rate_g 0.5 --log_every 1")
+    told = il.load_pretrained(tmp_path / "model.safetensors").config
+    assert told["steps"] == 2
+    assert (told["train_config"]["learning_rate_g"], told["train_config"]["log_every"]) == (0.5, 1)
+    with pytest.raises(SystemExit, match="batch_size=2, not 3.*learning_rate_g"):
+        run(f"train --out {tmp_path} --size 32 --steps 1 --resume --batch_size 3")
+
+
+def test_a_perceptual_weight_without_its_loss_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match="lambda_perceptual=10.0 weighs a perceptual loss, and there is none"):
+        run(f"train --out {tmp_path} --steps 1 {TINY} --lambda_perceptual 10")
+
+
+def test_a_model_of_other_classes_is_not_measured_on_toy_town(tmp_path):
+    il.write_folder(il.ToyTown("train", 32, length=2), tmp_path / "town", "train")
+    description = tmp_path / "town" / "dataset.json"
+    description.write_text(description.read_text("utf-8").replace('"sky"', '"air"'), "utf-8")
+    run(f"train --data {tmp_path}/town --out {tmp_path}/run --steps 1 {TINY}")
+    with pytest.raises(SystemExit, match="knows other classes than ToyTown"):
+        run(f"evaluate --model {tmp_path}/run/model.safetensors --size 32")
+    with pytest.raises(SystemExit, match="draws 64x64, --size is 32"):
+        run("evaluate --model inade --size 32")
 
 
 @pytest.mark.parametrize(

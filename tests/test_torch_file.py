@@ -193,6 +193,23 @@ def test_nothing_is_read_outside_a_storage(fault, wrap, tmp_path):
         read_torch_checkpoint(path)
 
 
+def test_an_entry_that_declares_more_than_it_holds_is_refused(tmp_path):
+    """Stored, with a CRC that matches its 24 bytes, and 6,000 numbers by its own word and by the pickle's."""
+    path, count = tmp_path / "hollow.pth", 6000
+    content = bytearray(archive(state(tensor(size=(count,), stride=(1,), held=storage(count=count)))))
+    name = b"x/data/0"
+    for header, size_at, name_at in ((b"PK\3\4", 22, 30), (b"PK\1\2", 24, 46)):
+        start = next(
+            k for k in range(len(content)) if content.startswith(header, k) and content.startswith(name, k + name_at)
+        )
+        content[start + size_at : start + size_at + 4] = struct.pack("<I", 4 * count)
+    path.write_bytes(content)
+    with zipfile.ZipFile(path) as z:
+        assert z.getinfo(name.decode()).file_size == 4 * count and z.testzip() is None
+    with pytest.raises(ValueError, match=r"hollow\.pth .* declares 24000 bytes and holds 24"):
+        read_torch_checkpoint(path)
+
+
 @pytest.mark.parametrize("kind", ["zip", "legacy"])
 def test_a_file_cut_short_anywhere(kind, tmp_path):
     whole = (FILES / f"tensors_{kind}.pth").read_bytes()

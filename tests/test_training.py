@@ -158,6 +158,22 @@ def test_previews_are_the_same_scenes_with_the_same_noise(tmp_path):
     assert Image.open(tmp_path / "preview_000004.png").size == (8 * 32, 4 * 32)
 
 
+def test_a_run_is_never_overwritten(tmp_path):
+    def begin(steps, **more):
+        trainer, folder = training.start_or_resume(il.TrainConfig(**{**TINY, **more}), TOWN, tmp_path / "run", steps)
+        trainer.fit(steps - trainer.steps_done, folder, progress=False)
+        return folder.name, trainer
+
+    assert begin(1)[0] == "run"
+    name, longer = begin(2)  # goes on: two steps in all
+    assert name == "run" and longer.steps_done == 2
+    assert begin(2)[0] == "run_2"  # the first is finished
+    assert begin(2, seed=5)[0] == "run_3"  # another run than both
+    assert il.Trainer.resume(tmp_path / "run", TOWN).steps_done == 2
+    with pytest.raises(ValueError, match="run holds a run already"):
+        tiny().fit(1, tmp_path / "run", progress=False)
+
+
 def test_ctrl_c_finishes_the_step_and_saves(tmp_path):
     trainer, before = tiny(), signal.getsignal(signal.SIGINT)  # ignored where a shell started us in the background
     calls = []
