@@ -92,41 +92,16 @@ test: $(STAMP) ## set up, then check the style and run the tests and, shortened,
 
 # ---- For those who change something
 
-# A widget shows nothing on a page, even where a picture stands beside it in the output; without the widget the picture
-# shows. What has only its repr left goes. The Python version would change with every machine. Pictures are packed tighter.
-define TIDY
-import base64, io, sys, nbformat
-from PIL import Image
-WIDGET = "application/vnd.jupyter.widget-view+json"
-for path in sys.argv[1:]:
-    notebook = nbformat.read(path, as_version=4)
-    notebook.metadata.pop("widgets", None)
-    notebook.metadata.get("language_info", {}).pop("version", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        for output in list(cell.get("outputs", [])):
-            data = output.get("data", {})
-            if data.pop(WIDGET, None) and set(data) <= {"text/plain"}:
-                cell.outputs.remove(output)
-            if "image/png" in data:
-                picture, packed = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))), io.BytesIO()
-                opaque = picture.mode == "RGBA" and picture.getextrema()[3][0] == 255
-                (picture.convert("RGB") if opaque else picture).save(packed, "PNG", optimize=True)
-                data["image/png"] = base64.b64encode(packed.getvalue()).decode()
-    nbformat.write(notebook, path)
-endef
-export TIDY
-
 notebooks: $(STAMP) ## run the notebooks in full and store their outputs (one: NB=notebooks/0_tour.ipynb)
 	@for notebook in $(NB); do \
 		$(PY) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=-1 \
 			--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False "$$notebook" \
-		&& $(PY) -c "$$TIDY" "$$notebook" || exit 1; \
+		&& $(PY) tools/tidy_notebooks.py "$$notebook" || exit 1; \
 	done
 
 # A run whose record is there is done; one that was interrupted goes on from its checkpoint in runs/pretrain/.
-RUNS = $(shell $(PY) benchmarks/pretrain.py)
-TRIES = $(shell $(PY) benchmarks/pretrain.py --tries)
+RUNS = $(shell $(PY) -m experiments.runs)
+TRIES = $(shell $(PY) -m experiments.tries)
 
 pretrain-all: $(STAMP) ## train and measure INADE, its rivals and ablations (hours, resumable); one: RUNS=inade_0
 	@$(MAKE) -k -j $(JOBS) $(RUNS:%=data/results/%.json)
@@ -135,11 +110,11 @@ tune: $(STAMP) ## the short runs that tune INADE and each rival (two hours, resu
 	@$(MAKE) -k -j $(JOBS) $(TRIES:%=data/results/tries/%.json)
 
 data/results/%.json:
-	OMP_NUM_THREADS=$(THREADS) $(PY) benchmarks/pretrain.py $(*F)
+	OMP_NUM_THREADS=$(THREADS) $(PY) -m experiments.runs $(*F)
 
 table: $(STAMP) ## measure the shipped models again and assemble the table of all recorded runs
-	@for run in $$($(PY) benchmarks/pretrain.py --shipped); do $(PY) benchmarks/pretrain.py --measure $$run || exit 1; done
-	$(PY) benchmarks/table.py
+	@for run in $$($(PY) -m experiments.runs --shipped); do $(PY) -m experiments.runs --measure $$run || exit 1; done
+	$(PY) -m experiments.table
 
 bench: $(STAMP) ## time the layers against their textbook forms (3 minutes; on a quiet machine); writes benchmarks/
 	$(PY) benchmarks/bench.py

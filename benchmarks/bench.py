@@ -223,12 +223,12 @@ def defaults(rounds):
 
 def set_up():
     return {
-        "processor": il.runtime.cpu_model(),
-        "cores": il.runtime.usable_cores(),
+        "processor": il.setup.runtime.cpu_model(),
+        "cores": il.setup.runtime.usable_cores(),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
         "paddle": paddle.__version__,
         "python": platform.python_version(),
-        "set_up": il.runtime.set_up().notes,
+        "set_up": il.setup.runtime.set_up().notes,
     }
 
 

@@ -1,71 +1,93 @@
-"""Instance-aware image synthesis in PaddlePaddle, to read and to run: INADE (Tan et al., CVPR 2021)."""
+"""Instance-aware image synthesis in PaddlePaddle, to read and to run: INADE (Tan et al., CVPR 2021).
 
-from . import runtime
+    import inade_lite as il
 
-runtime.set_up()  # before anything imports Paddle
+    model = il.load_pretrained("inade")
 
-import os  # noqa: E402
+What stands here is loaded when it is first used (PEP 562). So `python -m inade_lite doctor` can tell what is wrong with
+an installation whose Paddle is missing or broken. The threads and the allocator are set at once, since Paddle reads
+them while it is imported.
+"""
 
-from . import figures, judge, lite0, metrics, textbook  # noqa: E402
-from .checkpoint import load_pretrained, save_pretrained  # noqa: E402
-from .data import FolderDataset, augment, batches, collate, write_folder  # noqa: E402
-from .discriminator import MultiscaleDiscriminator  # noqa: E402
-from .encoder import InstanceEncoder  # noqa: E402
-from .generator import Generator, sample  # noqa: E402
-from .layers import INADE, InstanceConv2D  # noqa: E402
-from .maps import Layout, compact_instances  # noqa: E402
-from .methods import METHODS  # noqa: E402
-from .noise import NoiseParams, kl_divergence, remap_noise, sample_noise  # noqa: E402
-from .original import PRESETS, load_original  # noqa: E402
-from .sets import SETS, Ade20k, CelebAMaskHQ, Cityscapes, CocoStuff, DeepFashion  # noqa: E402
-from .timing import take_turns  # noqa: E402
-from .torch_file import read_torch_checkpoint  # noqa: E402
-from .toy_town import ToyTown  # noqa: E402
-from .training import TrainConfig, Trainer  # noqa: E402
+import importlib
+import os
+
+from .setup import runtime
+
+runtime.set_up()
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Ade20k",
-    "CelebAMaskHQ",
-    "Cityscapes",
-    "CocoStuff",
-    "DeepFashion",
-    "FAST",
-    "FolderDataset",
-    "Generator",
-    "INADE",
-    "InstanceConv2D",
-    "InstanceEncoder",
-    "Layout",
-    "METHODS",
-    "MultiscaleDiscriminator",
-    "NoiseParams",
-    "PRESETS",
-    "SETS",
-    "ToyTown",
-    "TrainConfig",
-    "Trainer",
-    "augment",
-    "batches",
-    "collate",
-    "compact_instances",
-    "figures",
-    "judge",
-    "kl_divergence",
-    "lite0",
-    "load_original",
-    "load_pretrained",
-    "metrics",
-    "read_torch_checkpoint",
-    "remap_noise",
-    "sample",
-    "sample_noise",
-    "save_pretrained",
-    "take_turns",
-    "textbook",
-    "write_folder",
-]
-
 # Notebooks shorten their training where this is set; the tests set it.
 FAST = os.environ.get("INADE_LITE_FAST") == "1"
+
+# Where each public name is defined.
+_PLACES = {
+    "Ade20k": "data.sets",
+    "CelebAMaskHQ": "data.sets",
+    "Cityscapes": "data.sets",
+    "CocoStuff": "data.sets",
+    "DeepFashion": "data.sets",
+    "FolderDataset": "data.folders",
+    "Generator": "generator",
+    "INADE": "layers",
+    "InstanceConv2D": "layers",
+    "InstanceEncoder": "encoder",
+    "Layout": "maps",
+    "METHODS": "methods",
+    "MultiscaleDiscriminator": "discriminator",
+    "NoiseParams": "noise",
+    "PRESETS": "weights.original",
+    "SETS": "data.sets",
+    "ToyTown": "data.toy_town",
+    "TrainConfig": "config",
+    "Trainer": "training",
+    "augment": "data.batches",
+    "batches": "data.batches",
+    "collate": "data.batches",
+    "compact_instances": "maps",
+    "kl_divergence": "noise",
+    "load_original": "weights.original",
+    "load_pretrained": "weights.pretrained",
+    "read_torch_checkpoint": "weights.torch_file",
+    "remap_noise": "noise",
+    "sample": "generator",
+    "sample_noise": "noise",
+    "save_pretrained": "weights.pretrained",
+    "start_or_resume": "training",
+    "take_turns": "timing",
+    "write_folder": "data.folders",
+}
+
+# Modules that are public under a shorter name than their place.
+_MODULES = {"judge": "metrics.judge", "lite0": "metrics.lite0"}
+
+__all__ = sorted([*_PLACES, *_MODULES, "FAST", "figures", "metrics", "textbook"])
+
+
+def __getattr__(name):
+    """The public name, or the module of that name, at its first use."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    if name in _PLACES:
+        value = getattr(_load(_PLACES[name]), name)
+    else:
+        value = _load(_MODULES.get(name, name))
+    globals()[name] = value
+    return value
+
+
+def _load(place):
+    module = f"{__name__}.{place}"
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            raise AttributeError(f"module {__name__!r} has no attribute {place!r}") from None
+        if error.name == "paddle":
+            runtime.check_installation()  # an ImportError that tells the remedy
+        raise
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

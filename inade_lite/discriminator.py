@@ -3,8 +3,8 @@
 import paddle.nn.functional as F
 from paddle import nn
 
-from .blocks import Conv2D, SpectralConv2D, initialize
-from .layers import instance_norm
+from .kernels import instance_norm
+from .modules import Conv2D, SpectralConv2D, initialize
 
 
 class PatchDiscriminator(nn.Layer):

@@ -8,9 +8,9 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .blocks import initialize
-from .layers import InstanceConv2D, instance_norm
-from .maps import swap
+from .kernels import instance_norm, swap
+from .layers import InstanceConv2D
+from .modules import initialize
 from .noise import NoiseParams
 
 
@@ -30,6 +30,11 @@ class InstanceEncoder(nn.Layer):
         self.up = nn.LayerList([InstanceConv2D(a, b, 3, padding=1) for a, b in up])
         self.heads = nn.LayerList([InstanceConv2D(f, noise_dim, 3, padding=1) for _ in NoiseParams._fields])
         initialize(self)
+
+    @classmethod
+    def beside(cls, generator, base_channels):
+        """An encoder of this width for a generator."""
+        return cls(generator.noise_dim, base_channels)
 
     def forward(self, image, layout):
         return NoiseParams(*instance_means(self.heads, self.features(image, layout), layout))

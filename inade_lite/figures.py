@@ -11,9 +11,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 
-from .data import to_uint8
+from .data.images import to_uint8
 
 DPI = 100  # so that a figure of w × h inches has 100 w × 100 h pixels, and pixel art is scaled by whole numbers
+
+
 # Okabe and Ito's colours, told apart by the colour-blind too; without yellow, which is too pale for lines.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 

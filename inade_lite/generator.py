@@ -8,9 +8,10 @@ import numpy as np
 import paddle.nn.functional as F
 from paddle import nn, no_grad, randn, to_tensor
 
-from .blocks import Conv2D, SpectralConv2D, initialize, upsample
+from .kernels import upsample
 from .layers import INADE
-from .noise import sample_noise
+from .modules import Conv2D, SpectralConv2D, initialize
+from .noise import remap_noise, sample_noise
 
 
 class ResidualBlock(nn.Layer):
@@ -48,7 +49,7 @@ class Generator(nn.Layer):
     latent_dim=0: no latent; the start map is a 3x3 convolution of the layout, as in SPADE.
     """
 
-    level = "instance"  # what one draw of noise decides: see `methods`
+    level = "instance"  # what one draw of noise decides; the generators of `methods` have others
 
     def __init__(
         self,
@@ -103,6 +104,20 @@ class Generator(nn.Layer):
             x = block(upsample(x) if i in self.upsample_before else x, layout, noise)
         return F.tanh(self.to_image(F.leaky_relu(x, 0.2)))
 
+    # What a draw decides. Here an instance's noise decides the instance; the latent is not told by the encoder.
+
+    def remap(self, params, noise, latent=None):
+        """Noise [N, I, 2, Z] and latent [N, D] moved to where the encoder's NoiseParams put the look of its images."""
+        return remap_noise(noise, params), latent
+
+    def reach(self, layout, chosen):
+        """The instances, bool [N, I], that change when the noise of the chosen ones, bool [N, I], is drawn again."""
+        return chosen
+
+    def redraw_latent(self, latent, seed):
+        """The latent [N, D] after the noise was drawn again with this seed."""
+        return latent
+
     def _start(self, layout, latent):
         if not self.latent_dim:
             return self.fc(layout.scene(self.start_size))
@@ -111,16 +126,26 @@ class Generator(nn.Layer):
         return self.fc(latent).reshape([len(layout), -1, *self.start_size])
 
 
+def start(generator, layout, seed=None):
+    """(noise [N, I, 2, Z], latent [N, latent_dim]), the same for the same seed; latent is None without one.
+
+    seed: an integer or a list of integers; None draws from Paddle's random state.
+    """
+    if seed is None:
+        noise = sample_noise(layout, generator.noise_dim)
+        return noise, randn([len(layout), generator.latent_dim]) if generator.latent_dim else None
+    noise_seed, latent_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
+    noise = sample_noise(layout, generator.noise_dim, noise_seed)
+    if not generator.latent_dim:
+        return noise, None
+    latent = np.random.default_rng(latent_seed).standard_normal([len(layout), generator.latent_dim], np.float32)
+    return noise, to_tensor(latent)
+
+
 @no_grad()
 def sample(generator, layout, seed=None):
     """Pictures [N, 3, H, W] of a layout from fresh noise and latent, the same for the same seed; in eval mode."""
-    seeds = [None, None] if seed is None else np.random.SeedSequence(seed).generate_state(2).tolist()
-    noise = sample_noise(layout, generator.noise_dim, seeds[0])
-    shape = [len(layout), generator.latent_dim]
-    if seed is None:
-        latent = randn(shape)
-    else:
-        latent = to_tensor(np.random.default_rng(seeds[1]).standard_normal(shape, np.float32))
+    noise, latent = start(generator, layout, seed)
     was_training = generator.training
     generator.eval()
     images = generator(layout, noise, latent)

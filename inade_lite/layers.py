@@ -4,10 +4,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .maps import eager_on_cpu, swap
-
-# So many windows are looked up at a time: more would take memory, fewer time.
-WINDOWS = 2**13
+from .kernels import lookup
+from .modules import normalization
 
 
 class INADE(nn.Layer):
@@ -56,51 +54,6 @@ class INADE(nn.Layer):
         return (w * n + b).reshape([*n.shape[:2], 2, -1]).unbind(2)
 
 
-def normalization(name, channels):
-    """Normalization without learned parameters: "instance" or "batch"."""
-    if name == "instance":
-        return InstanceNorm()
-    if name == "batch":
-        return BatchNorm(channels)
-    raise ValueError(f'norm={name!r}: expected "instance" or "batch"')
-
-
-class InstanceNorm(nn.Layer):
-    """Instance normalization without learned parameters."""
-
-    def forward(self, x):
-        return instance_norm(x)
-
-
-def instance_norm(x, epsilon=1e-5):
-    """(x - mean) / sqrt(variance + epsilon), over the pixels of each image and channel; x [N, C, h, w]."""
-    n, c, h, w = x.shape
-    if not eager_on_cpu(x) or h * w == 1:
-        return F.instance_norm(x, eps=epsilon)
-    # The same as batch normalization of a single image with N*C channels, whose CPU kernel is twice as fast.
-    unused = paddle.zeros([n * c]), paddle.ones([n * c])  # running statistics
-    return F.batch_norm(x.reshape([1, n * c, h, w]), *unused, training=True, epsilon=epsilon).reshape(x.shape)
-
-
-class BatchNorm(nn.Layer):
-    """Batch normalization without learned parameters. The running variance is PyTorch's: unbiased, Paddle's is not."""
-
-    def __init__(self, channels, momentum=0.9, epsilon=1e-5):
-        super().__init__()
-        self.momentum, self.epsilon = momentum, epsilon
-        self.register_buffer("running_mean", paddle.zeros([channels]))
-        self.register_buffer("running_var", paddle.ones([channels]))
-
-    def forward(self, x):
-        if not self.training:
-            return F.batch_norm(x, self.running_mean, self.running_var, epsilon=self.epsilon)
-        before = self.momentum * self.running_var
-        y = F.batch_norm(x, self.running_mean, self.running_var, None, None, True, self.momentum, self.epsilon)
-        count = x.shape[0] * x.shape[2] * x.shape[3]
-        self.running_var.set_value(self.running_var + (self.running_var - before) / (count - 1))
-        return y
-
-
 class InstanceConv2D(nn.Layer):
     """Instance-aware convolution (paper, section 3.4): a tap counts only where it lies in the centre's instance.
 
@@ -124,21 +77,3 @@ class InstanceConv2D(nn.Layer):
         k, (h, w) = self.kernel_size, ((s + 2 * self.padding - self.kernel_size) // self.stride + 1 for s in size)
         out = lookup(x, layout.taps(size, k, self.stride, self.padding), self.weight) + self.bias.unsqueeze(-1)
         return out.reshape([n, -1, h, w])
-
-
-def lookup(x, taps, weight):
-    """A convolution without bias, as a lookup and one matrix product.
-
-    x [N, C, H, W], taps int32 [N, windows, K*K] as Layout.taps gives them, weight [O, C, K, K] -> [N, O, windows].
-    """
-    n, c = x.shape[:2]
-    # A pixel's features side by side, so that a tap is one row; and a row of zeros for the taps that do not count.
-    pixels = paddle.concat([swap(x.flatten(2)).reshape([-1, c]), paddle.zeros([1, c], x.dtype)])
-    weight = swap(weight.flatten(2)).flatten(1)  # [O, K*K*C]
-    # Without gradients the rows are not needed again; with them, parts would save nothing.
-    step, parts = taps.shape[1] if paddle.is_grad_enabled() else max(1, WINDOWS // n), []
-    for i in range(0, taps.shape[1], step):
-        rows = F.embedding(taps[:, i : i + step], pixels).flatten(2)  # [N, step, K*K*C]
-        parts.append(paddle.matmul(weight, rows, transpose_y=True))  # [N, O, step]
-    del pixels, rows  # without gradients nothing else holds their memory
-    return parts[0] if len(parts) == 1 else paddle.concat(parts, axis=2)

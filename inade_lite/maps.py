@@ -15,6 +15,8 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from .kernels import swap, windows
+
 # Up to here a 0/1 matrix of segments is about as large as the features it paints, and one matmul beats a gather on CPU
 # and GPU alike. Beyond it the matrix would dominate memory, so rows are gathered instead.
 DENSE_SEGMENTS = 128
@@ -36,24 +38,6 @@ def resize_nearest(maps, size):
         return maps
     rows, columns = (nearest_indices(s, t) for s, t in zip(maps.shape[1:], size, strict=True))
     return maps[:, rows[:, None], columns]
-
-
-def eager_on_cpu(x):
-    """Whether x is computed on a CPU, operation by operation: where Paddle's own kernels are not the fastest form.
-
-    A GPU, and a graph that to_static traces and others read, take the plain operations.
-    """
-    return paddle.in_dynamic_mode() and x.place.is_cpu_place()
-
-
-def swap(x):
-    """[N, A, B] -> [N, B, A]. On a CPU by the identity matrix: Paddle copies transposed tensors ten times slower."""
-    if not eager_on_cpu(x):
-        return x.transpose([0, 2, 1])
-    _, a, b = x.shape
-    if a <= b:
-        return paddle.matmul(x, paddle.eye(a, dtype=x.dtype), transpose_x=True)
-    return paddle.matmul(paddle.eye(b, dtype=x.dtype), x, transpose_y=True)
 
 
 class Segments:
@@ -133,6 +117,11 @@ class Layout:
         _check_range("label", "num_classes", self._label, self.num_classes, "give unlabelled pixels an extra class")
         _check_range("instance", "num_instances", self._instance, self.num_instances, "see compact_instances")
         self._memo = {}
+
+    @classmethod
+    def of(cls, batch, dataset):
+        """The Layout of a batch that `collate` made of a data set's items."""
+        return cls(batch["label"], batch["instance"], dataset.num_classes)
 
     def __len__(self):
         return len(self._label)
@@ -359,13 +348,6 @@ def _unique(keys):
     present = np.zeros(keys.max() + 1, np.int64)
     present[keys] = 1
     return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
-
-
-def windows(maps, kernel_size, stride, padding, beyond=-1):
-    """What a convolution's windows see: [N, h, w] -> [N, windows, K*K], copied; `beyond` outside the map."""
-    maps = np.pad(maps, [(0, 0), (padding, padding), (padding, padding)], constant_values=beyond)
-    seen = np.lib.stride_tricks.sliding_window_view(maps, (kernel_size, kernel_size), axis=(1, 2))
-    return np.array(seen[:, ::stride, ::stride]).reshape(len(maps), -1, kernel_size**2)
 
 
 def _edges(instance):

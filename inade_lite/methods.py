@@ -4,17 +4,21 @@ All share the generator, the discriminator, the losses and the data. They differ
 come from, and in what one draw of noise decides: the look of an instance, of a class, or of the whole picture.
 """
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .blocks import Conv2D, initialize
 from .encoder import InstanceEncoder
 from .generator import Generator
-from .layers import INADE, instance_norm, normalization
+from .kernels import instance_norm
+from .layers import INADE
+from .modules import Conv2D, initialize, normalization
 from .noise import NoiseParams, remap_noise
 
 
@@ -114,6 +118,10 @@ class RepeatingEncoder(InstanceEncoder):
         super().__init__(noise_dim, base_channels)
         self.repeats = repeats
 
+    @classmethod
+    def beside(cls, generator, base_channels):
+        return cls(generator.noise_dim // generator.repeats, base_channels, generator.repeats)
+
     def forward(self, image, layout):
         return NoiseParams(*[p.tile([1, 1, self.repeats]) for p in super().forward(image, layout)])
 
@@ -144,6 +152,11 @@ class ImageEncoder(nn.Layer):
         self.standardize = nn.BatchNorm1D(latent_dim, weight_attr=False, bias_attr=False)
         initialize(self)
 
+    @classmethod
+    def beside(cls, generator, base_channels):
+        """An encoder of this width for a generator."""
+        return cls(generator.image_size, generator.latent_dim, base_channels)
+
     def forward(self, image, layout=None):
         x = image
         for conv in self.down:
@@ -156,86 +169,126 @@ class ImageEncoder(nn.Layer):
         return NoiseParams(scale_mu, scale_logvar, bias_mu, bias_logvar)
 
 
-class Method(NamedTuple):
-    """title; modulation(channels, num_classes, noise_dim, norm) -> layer; encoder: None, or a class.
+# ---- What one draw of noise decides
 
-    level: what one draw of noise decides, "instance", "class", "image" (by the latent), or None.
+
+class ClassGenerator(Generator):
+    """For ClassNoise: one draw decides the look of a class."""
+
+    level = "class"
+
+    def reach(self, layout, chosen):
+        label = layout.label.numpy()
+        instance = layout.instance.numpy()
+        reached = np.zeros_like(chosen)
+        for n in range(len(layout)):
+            classes = np.unique(label[n][chosen[n][instance[n]]])
+            reached[n, np.unique(instance[n][np.isin(label[n], classes)])] = True
+        return reached
+
+
+class ImageGenerator(Generator):
+    """For SPADE + VAE: one draw of the latent decides the whole picture, and the encoder tells that latent."""
+
+    level = "image"
+
+    def remap(self, params, noise, latent=None):
+        # The latent's two halves stand where one instance has its noise for scales and for shifts.
+        n = len(latent)
+        return noise, remap_noise(latent.reshape([n, 1, 2, -1]), params).reshape([n, -1])
+
+    def reach(self, layout, chosen):
+        return np.ones_like(chosen)
+
+    def redraw_latent(self, latent, seed):
+        return paddle.to_tensor(np.random.default_rng(seed).standard_normal(latent.shape, np.float32))
+
+
+class SilentGenerator(Generator):
+    """For SPADE and CLADE: neither noise nor latent. The start map is a convolution of the layout, as in SPADE."""
+
+    level = None
+
+    def __init__(self, num_classes, image_size, noise_dim=64, latent_dim=0, *others, **named):
+        super().__init__(num_classes, image_size, noise_dim, 0, *others, **named)
+
+
+class IndependentGenerator(Generator):
+    """For IndependentNoise: numbers its K layers, and its noise has K * Z dimensions.
+
+    modulation: (channels, place=k) -> the k-th layer.
+    """
+
+    def __init__(self, num_classes, image_size, noise_dim=64, *others, modulation, **named):
+        places = itertools.count()
+
+        def numbered(channels):
+            return modulation(channels, place=next(places))
+
+        super().__init__(num_classes, image_size, noise_dim, *others, modulation=numbered, **named)
+        self.repeats = next(places)
+        self.noise_dim = self.repeats * noise_dim
+
+
+# ---- One name for each
+
+
+class Method(NamedTuple):
+    """A layer that modulates, the generator that it stands in, and the encoder that tells its noise.
+
+    modulation: called as modulation(channels, num_classes, noise_dim, norm) -> layer. encoder: a class, or None.
     """
 
     title: str
     modulation: Callable
-    encoder: Callable | None
-    level: str | None
+    encoder: Callable | None = InstanceEncoder
+    generator: Callable = Generator
+
+    @property
+    def level(self):
+        """What one draw of noise decides: "instance", "class", "image" (by the latent), or None."""
+        return self.generator.level
+
+    def new_generator(self, config, num_classes, image_size):
+        """The generator with the widths of a TrainConfig, given as a dict."""
+        modulation = functools.partial(
+            self.modulation, num_classes=num_classes, noise_dim=config["noise_dim"], norm=config["norm"]
+        )
+        return self.generator(
+            num_classes,
+            image_size,
+            config["noise_dim"],
+            config["latent_dim"],
+            config["base_channels"],
+            config["num_upsamplings"],
+            modulation=modulation,
+        )
+
+    def new_encoder(self, config, generator):
+        """The encoder that goes with this generator, or None."""
+        if self.encoder is None or config["encoder_channels"] is None:
+            return None
+        return self.encoder.beside(generator, config["encoder_channels"])
 
 
 METHODS = {
-    "inade": Method("INADE", INADE, InstanceEncoder, "instance"),
+    "inade": Method("INADE", INADE),
     # rivals
-    "spade": Method("SPADE", SPADE, None, None),
-    "clade": Method("CLADE", CLADE, None, None),
-    "spade_vae": Method("SPADE + VAE", SPADE, ImageEncoder, "image"),
-    "class_noise": Method("class-level noise", ClassNoise, ClassEncoder, "class"),
+    "spade": Method("SPADE", SPADE, None, SilentGenerator),
+    "clade": Method("CLADE", CLADE, None, SilentGenerator),
+    "spade_vae": Method("SPADE + VAE", SPADE, ImageEncoder, ImageGenerator),
+    "class_noise": Method("class-level noise", ClassNoise, ClassEncoder, ClassGenerator),
     # ablations
-    "independent_noise": Method("a noise per layer", IndependentNoise, RepeatingEncoder, "instance"),
-    "no_encoder": Method("no encoder", INADE, None, "instance"),
-    "plain_encoder": Method("plain encoder", INADE, PlainEncoder, "instance"),
-    "scale_noise": Method("noise on scale only", ScaleNoise, InstanceEncoder, "instance"),
-    "shift_noise": Method("noise on shift only", ShiftNoise, InstanceEncoder, "instance"),
+    "independent_noise": Method("a noise per layer", IndependentNoise, RepeatingEncoder, IndependentGenerator),
+    "no_encoder": Method("no encoder", INADE, None),
+    "plain_encoder": Method("plain encoder", INADE, PlainEncoder),
+    "scale_noise": Method("noise on scale only", ScaleNoise),
+    "shift_noise": Method("noise on shift only", ShiftNoise),
 }
 
 
-def new_generator(config, num_classes, image_size):
-    """The generator of config["method"], with the widths of a TrainConfig as a dict. Generator.level tells its level.
-
-    Methods without noise have no latent either: their start map is a convolution of the layout, as in SPADE.
-    """
-    method = find_method(config["method"])
-    layers = []
-
-    def modulation(channels):
-        more = {"place": len(layers)} if method.modulation is IndependentNoise else {}
-        layers.append(method.modulation(channels, num_classes, config["noise_dim"], config["norm"], **more))
-        return layers[-1]
-
-    generator = Generator(
-        num_classes,
-        image_size,
-        config["noise_dim"],
-        config["latent_dim"] if method.level else 0,
-        config["base_channels"],
-        config["num_upsamplings"],
-        modulation=modulation,
-    )
-    if method.modulation is IndependentNoise:
-        generator.noise_dim *= len(layers)
-    generator.level = method.level
-    return generator
-
-
-def new_encoder(config, generator):
-    """The encoder that goes with new_generator's generator, or None."""
-    kind, width = find_method(config["method"]).encoder, config["encoder_channels"]
-    if kind is None or width is None:
-        return None
-    if kind is ImageEncoder:
-        return ImageEncoder(generator.image_size, generator.latent_dim, width)
-    if kind is RepeatingEncoder:
-        return RepeatingEncoder(config["noise_dim"], width, generator.noise_dim // config["noise_dim"])
-    return kind(config["noise_dim"], width)
-
-
 def find_method(name):
+    """METHODS[name], or a ValueError that names those that exist."""
     if name not in METHODS:
         raise ValueError(f"method={name!r}: expected one of {', '.join(map(repr, METHODS))}")
     return METHODS[name]
-
-
-def remap(generator, params, noise, latent=None):
-    """Noise [N, I, 2, Z] and latent [N, D] moved to where the encoder's NoiseParams put the look of its images.
-
-    Where one draw decides the whole picture, that is the latent; else it is the noise.
-    """
-    if generator.level != "image":
-        return remap_noise(noise, params), latent
-    n = len(latent)
-    return noise, remap_noise(latent.reshape([n, 1, 2, -1]), params).reshape([n, -1])

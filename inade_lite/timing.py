@@ -4,7 +4,7 @@ import time
 
 import paddle
 
-from . import runtime
+from .setup import runtime
 
 
 def take_turns(forms, rounds=7):

@@ -11,7 +11,7 @@ import math
 import signal
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,72 +19,28 @@ import paddle
 from tqdm.auto import tqdm
 
 from . import losses
-from .blocks import initialize
-from .checkpoint import load_state, read_tensors, state_arrays, write_tensors
-from .data import augment, batches, collate, naming, png, to_uint8, write_file
+from .config import MAY_CHANGE, TrainConfig
+from .data.batches import augment, batches, collate
+from .data.images import to_uint8
 from .discriminator import MultiscaleDiscriminator
+from .files import naming, png, write_file
+from .generator import start
 from .maps import Layout
-from .methods import new_encoder, new_generator, remap
+from .methods import find_method
+from .modules import initialize
 from .noise import kl_divergence, sample_noise
+from .weights.tensors import load_state, read_tensors, state_arrays, write_tensors
 
 CHECKPOINT, MODEL = "checkpoint.safetensors", "model.safetensors"  # of a run, in its folder
+
+
 LOSSES = "losses.csv"
+
+
 NETWORKS = ("generator", "ema", "encoder", "discriminator")
+
+
 OPTIMIZED = {"optimizer_g": ("generator", "encoder"), "optimizer_d": ("discriminator",)}
-
-
-# What a run that is resumed may change: how fast it learns and how often it speaks, not what it is.
-MAY_CHANGE = ("learning_rate_g", "learning_rate_d", "decay_from", "decay_steps", "workers")
-MAY_CHANGE += ("log_every", "preview_every", "save_every")
-
-
-@dataclass
-class TrainConfig:
-    """All that a run depends on besides its data. The defaults suit 64x64 pictures and two CPU cores."""
-
-    # The networks
-    method: str = "inade"  # or a rival, or an ablation: see `methods.METHODS`
-    noise_dim: int = 8  # Z, the noise of one instance
-    latent_dim: int = 64  # the latent of the start map
-    base_channels: int = 12  # f of the generator
-    encoder_channels: int = 16  # f of the encoder
-    discriminator_channels: int = 24  # f of the discriminator
-    discriminator_scales: int = 2
-    discriminator_layers: int = 4  # at each scale, the score not counted
-    num_upsamplings: int = 4  # of the generator; 5 is the original's "normal"
-    norm: str = "instance"  # of the generator, or "batch"
-    init_gain: float = 1.0  # of the Xavier normal start; the original's 0.02 takes far more steps
-    noise_gain: float = 0.1  # of fc_noise: noise starts quiet and grows where it tells the look
-
-    # The losses
-    gan_mode: str = "hinge"  # or "ls", "original", "w"
-    lambda_feature: float = 10.0  # feature matching
-    feature_from: int = 3  # first of the discriminator's layers, from 0, that is matched
-    lambda_kl: float = 0.005  # half of it times the KL summed over batch, instances and dimensions; the paper: 0.05
-    lambda_pixel: float = 10.0  # mean |fake - real| of the rebuilt pictures: at 64x64 in place of a perceptual loss
-    instance_share: float = 0.0  # share of it that is a mean over instances instead of pixels: small things count more
-    lambda_perceptual: float = 0.0  # times Trainer's `perceptual(fake, real)`
-    plain_share: float = 0.5  # share of a batch with plain noise and the adversarial loss only; the original: 0
-    fresh_fakes: bool = False  # the discriminator gets new pictures, not those just made; the original: True
-
-    # The optimizers
-    batch_size: int = 8
-    crop: int = 0  # side of the square cut out of each item at a random place, 0: none; the paper: 256 out of 286
-    flip: bool = False  # show half of the items mirrored, as the paper does
-    workers: int = 0  # threads that read the next batches during a step: 4 or so for large photos and a GPU
-    learning_rate_g: float = 3.2e-3  # of generator and encoder; the original, at full width: 1e-4
-    learning_rate_d: float = 6.4e-3  # of the discriminator, the faster of the two time scales; the original: 4e-4
-    decay_from: int = 0  # from this step on both rates fall linearly, ...
-    decay_steps: int = 0  # ... to 0 after so many more; 0: they stay
-    beta1: float = 0.0
-    beta2: float = 0.9
-    ema_decay: float = 0.999  # of the averaged generator, which is the one that samples
-
-    # The run
-    seed: int = 0
-    log_every: int = 20  # steps from one row of the loss log to the next
-    preview_every: int = 250  # steps from one preview to the next
-    save_every: int = 500  # steps from one checkpoint to the next
 
 
 class Trainer:
@@ -105,6 +61,7 @@ class Trainer:
                 f"lambda_perceptual={config.lambda_perceptual} weighs a perceptual loss, and there is none: "
                 "give Trainer(config, dataset, perceptual=...); the command line has none, leave the option at 0"
             )
+        self.method = find_method(config.method)
         self.steps_done, self.seconds, self.history = 0, 0.0, []
         self._own_folders = set()
         if hasattr(dataset, "check"):
@@ -121,7 +78,7 @@ class Trainer:
         self.ema = self._new_generator()
         self.ema.set_state_dict(self.generator.state_dict())
         self.ema.eval()
-        self.encoder = new_encoder(asdict(config), self.generator)
+        self.encoder = self.method.new_encoder(asdict(config), self.generator)
         if self.encoder is not None:
             initialize(self.encoder, config.init_gain)
         in_channels = dataset.num_classes + 1 + 3  # labels, edges, image
@@ -135,7 +92,7 @@ class Trainer:
         self.optimizer_d = self._adam(config.learning_rate_d, self.discriminator)
 
     def _new_generator(self):
-        return new_generator(asdict(self.config), self.dataset.num_classes, self.image_size)
+        return self.method.new_generator(asdict(self.config), self.dataset.num_classes, self.image_size)
 
     def _adam(self, rate, *networks):
         parameters = [p for network in networks if network is not None for p in network.parameters()]
@@ -148,7 +105,7 @@ class Trainer:
         paddle.seed(self.config.seed * 1_000_003 + self.steps_done)  # a resumed run draws what an unbroken one draws
         self._set_rates()
         real = paddle.to_tensor(batch["image"])
-        layout = Layout(batch["label"], batch["instance"], self.dataset.num_classes)
+        layout = Layout.of(batch, self.dataset)
         scene = layout.scene()
         fake, terms = self._generator_step(layout, scene, real)
         if self.config.fresh_fakes:
@@ -172,15 +129,15 @@ class Trainer:
 
     def _generate(self, layout, real):
         """Pictures from fresh noise, and the NoiseParams that remapped the noise of the known ones."""
-        g, known, params = self.generator, self._known(real), None
-        inputs = [sample_noise(layout, g.noise_dim)]
-        if g.level == "image":
-            inputs.append(paddle.randn([len(layout), g.latent_dim]))  # elsewhere the generator draws it
-        if known and self.encoder is not None:
-            params = self.encoder(real[:known], layout[:known])
-            told = remap(g, params, *(x[:known] for x in inputs))
-            inputs = [paddle.concat([a, b[known:]]) for a, b in zip(told, inputs, strict=False)]
-        return g(layout, *inputs), params
+        noise, latent = start(self.generator, layout)
+        known = self._known(real)
+        if self.encoder is None or not known:
+            return self.generator(layout, noise, latent), None
+        params = self.encoder(real[:known], layout[:known])
+        told = self.generator.remap(params, noise[:known], latent[:known])
+        noise = paddle.concat([told[0], noise[known:]])
+        latent = paddle.concat([told[1], latent[known:]])
+        return self.generator(layout, noise, latent), params
 
     def _generator_step(self, layout, scene, real):
         c, known, terms = self.config, self._known(real), {}
@@ -310,7 +267,7 @@ class Trainer:
         Noise and latent are the same in every preview, so that only the training moves. No encoder, no "rebuilt".
         """
         batch, c = collate(self.preview_items), self.config
-        layout = Layout(batch["label"], batch["instance"], self.dataset.num_classes)
+        layout = Layout.of(batch, self.dataset)
         random = np.random.default_rng(c.seed)
         latents = random.standard_normal([3, len(layout), max(1, self.ema.latent_dim)], dtype=np.float32)
         inputs = [(sample_noise(layout, self.ema.noise_dim, k), paddle.to_tensor(latents[k])) for k in range(3)]
@@ -318,7 +275,7 @@ class Trainer:
         if self.encoder is not None:
             with constant(self.encoder):
                 params = self.encoder(paddle.to_tensor(batch["image"]), layout)
-            rows["rebuilt"] = self.ema(layout, *remap(self.ema, params, *inputs[0])).numpy()
+            rows["rebuilt"] = self.ema(layout, *self.ema.remap(params, *inputs[0])).numpy()
         for k in (1, 2):
             rows[f"sample {k}"] = self.ema(layout, *inputs[k]).numpy()
         return rows

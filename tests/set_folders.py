@@ -1,4 +1,4 @@
-"""Small made-up folders in every layout that `inade_lite.sets` reads.
+"""Small made-up folders in every layout that `inade_lite.data.sets` reads.
 
 `make(root)` writes 3 training and 2 held-out pictures and returns what a reader must make of them:
 {split: [(name, classes [H, W], stored instance ids [H, W])]}, where the ids of stuff are 0.
@@ -9,7 +9,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from inade_lite.sets import CLASSES
+from inade_lite.data.sets import CLASSES
 
 SIZE = (32, 48)
 SPLITS = {"train": 3, "val": 2}

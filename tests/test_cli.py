@@ -1,9 +1,11 @@
+import dataclasses
 import json
 
 import pytest
 from PIL import Image
 
 import inade_lite as il
+from inade_lite import __main__
 from inade_lite.__main__ import main
 
 TINY = "--size 32 --base_channels 2 --encoder_channels 2 --discriminator_channels 2 --num_upsamplings 3 --batch_size 2"
@@ -18,6 +20,16 @@ def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         run(f"{command} --help")
     assert stop.value.code == 0 and "usage: python -m inade_lite" in capsys.readouterr().out
+
+
+def test_the_options_offer_what_there_is(capsys):
+    assert (__main__.SETS, set(__main__.PRESETS)) == (tuple(il.SETS), set(il.PRESETS))
+    with pytest.raises(SystemExit):
+        run("train --help")
+    told = "".join(capsys.readouterr().out.split())  # argparse breaks lines at hyphens, too
+    for field in dataclasses.fields(il.TrainConfig):
+        text = f"{field.metadata['text']} (default: {field.default})"
+        assert f"--{field.name}" in told and "".join(text.split()) in told, field.name
 
 
 def test_from_data_to_samples(tmp_path, capsys):

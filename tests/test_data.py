@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from inade_lite.data import FolderDataset, batches, collate, summarize, write_folder
-from inade_lite.toy_town import ToyTown
+from inade_lite.data.toy_town import ToyTown
 
 PACK = Path(__file__).parents[1] / "data" / "toy_town"
 KEYS = ("image", "label", "instance")

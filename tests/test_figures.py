@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import inade_lite as il
 from inade_lite import figures
-from inade_lite.toy_town import ToyTown
+from inade_lite.data.toy_town import ToyTown
 
 TOWN = ToyTown("val", 32)
 

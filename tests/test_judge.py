@@ -5,7 +5,7 @@ import pytest
 
 import inade_lite as il
 from inade_lite import __main__, judge
-from inade_lite.checkpoint import read_tensors, state_arrays, write_tensors
+from inade_lite.weights.tensors import read_tensors, state_arrays, write_tensors
 
 RANDOM = np.random.default_rng(3)
 TOWN = il.ToyTown("train", 32, length=400)
@@ -117,7 +117,7 @@ def test_a_trained_judge_beats_the_best_one_that_does_not_look():
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     a, b, c = (state_arrays(tiny(seed)) for seed in (0, 0, 1))
-    tolerance = 0 if il.runtime.device() == "cpu" else 1e-3  # a GPU sums in any order
+    tolerance = 0 if il.setup.runtime.device() == "cpu" else 1e-3  # a GPU sums in any order
     for name in a:
         np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance, err_msg=name)
     assert any((a[name] != c[name]).any() for name in a)
@@ -179,8 +179,8 @@ def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
 
 
 def test_the_shipped_judge_meets_its_ceiling(shipped):
-    ceiling = read_tensors(judge.SHIPPED)[1]["ceiling"]
-    assert judge.SHIPPED.stat().st_size <= 1e6 and ceiling["pixel_accuracy"] >= 98
+    ceiling = read_tensors(judge.JUDGE)[1]["ceiling"]
+    assert judge.JUDGE.stat().st_size <= 1e6 and ceiling["pixel_accuracy"] >= 98
     accuracy, iou = score(shipped, VAL["image"])
     # The ceiling is that of all 256 scenes.
     assert accuracy == pytest.approx(ceiling["pixel_accuracy"], abs=0.5)

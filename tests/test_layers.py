@@ -7,11 +7,11 @@ import pytest
 import inade_lite as il
 from inade_lite import textbook
 from inade_lite.encoder import instance_means
-from inade_lite.layers import instance_norm
+from inade_lite.kernels import instance_norm
 
 RANDOM = np.random.default_rng(11)
 # Matrix products on a GPU may run in TF32.
-TOLERANCE = {"rtol": 1e-4, "atol": 1e-5} if il.runtime.device() == "cpu" else {"rtol": 1e-2, "atol": 1e-2}
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-5} if il.setup.runtime.device() == "cpu" else {"rtol": 1e-2, "atol": 1e-2}
 
 
 def normal(*shape):

@@ -13,7 +13,7 @@ import safetensors.numpy
 
 from inade_lite import ToyTown, lite0
 from inade_lite.data import to_float
-from inade_lite.torch_file import read_torch_checkpoint
+from inade_lite.weights.torch_file import read_torch_checkpoint
 
 RANDOM = np.random.default_rng(11)
 ROOT = Path(__file__).parents[1]

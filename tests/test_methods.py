@@ -7,11 +7,11 @@ import pytest
 
 import inade_lite as il
 from inade_lite import methods
-from inade_lite.methods import METHODS, new_encoder, new_generator
+from inade_lite.methods import METHODS, find_method
 
 CLASSES, CHANNELS, NOISE, COUNT = 4, 5, 3, 6
 TINY = {"noise_dim": 4, "latent_dim": 6, "base_channels": 2, "encoder_channels": 4, "num_upsamplings": 2}
-LIMIT = 1e-4 if il.runtime.device() == "cpu" else 2e-2  # a GPU's matrix products may run in TF32
+LIMIT = 1e-4 if il.setup.runtime.device() == "cpu" else 2e-2  # a GPU's matrix products may run in TF32
 
 
 def random_layout(seed=0, size=(16, 16)):
@@ -34,7 +34,7 @@ def randomised(layer, seed=1):
 
 
 def generator(method, **more):
-    made = new_generator({**TINY, "method": method, "norm": "instance", **more}, CLASSES, (16, 16))
+    made = METHODS[method].new_generator({**TINY, "norm": "instance", **more}, CLASSES, (16, 16))
     made.eval()
     return randomised(made)
 
@@ -169,7 +169,7 @@ def test_methods_without_noise_start_from_the_layout():
 
 def encoder(name):
     net = generator(name)
-    return randomised(new_encoder({**TINY, "method": name}, net)), net
+    return randomised(METHODS[name].new_encoder(TINY, net)), net
 
 
 def test_the_class_encoder_speaks_to_the_first_instance_of_each_class():
@@ -200,13 +200,13 @@ def test_the_image_encoder_moves_the_latent_and_leaves_the_noise():
     params = made(image, layout)
     assert [tuple(p.shape) for p in params] == [(2, 1, TINY["latent_dim"] // 2)] * 4
     noise, latent = tensor(17, 2, COUNT, 2, 4), tensor(18, 2, TINY["latent_dim"])
-    same, moved = methods.remap(net, params, noise, latent)
+    same, moved = net.remap(params, noise, latent)
     mu = np.concatenate([params.scale_mu.numpy(), params.bias_mu.numpy()], axis=2)[:, 0]
     std = np.exp(0.5 * np.concatenate([params.scale_logvar.numpy(), params.bias_logvar.numpy()], axis=2)[:, 0])
     assert same is noise
     np.testing.assert_allclose(moved.numpy(), latent.numpy() * std + mu, rtol=1e-4, atol=1e-4)
     zeros = il.NoiseParams(*[paddle.zeros_like(p) for p in params])
-    np.testing.assert_array_equal(methods.remap(net, zeros, noise, latent)[1].numpy(), latent.numpy())
+    np.testing.assert_array_equal(net.remap(zeros, noise, latent)[1].numpy(), latent.numpy())
 
 
 def test_the_image_encoders_means_tell_pictures_apart_from_the_start():
@@ -231,7 +231,7 @@ def test_a_repeating_encoder_tells_every_layer_the_same():
 
 def test_an_unknown_method_is_told():
     with pytest.raises(ValueError, match="method='inad'.*'inade', 'spade'"):
-        new_generator({**TINY, "method": "inad", "norm": "instance"}, CLASSES, 16)
+        find_method("inad")
 
 
 @pytest.mark.parametrize("name", METHODS)

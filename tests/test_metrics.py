@@ -6,7 +6,7 @@ import pytest
 
 import inade_lite as il
 from inade_lite import metrics
-from inade_lite.methods import METHODS, new_encoder, new_generator
+from inade_lite.methods import METHODS
 
 RANDOM = np.random.default_rng(5)
 TOWN = il.ToyTown("val", 64, length=30)
@@ -26,10 +26,10 @@ def classes(count):
 
 def model(method="inade"):
     config = {**TINY, "method": method, "norm": "instance"}
-    generator = new_generator(config, SMALL.num_classes, (32, 32))
-    encoder = new_encoder(config, generator)
+    generator = METHODS[config["method"]].new_generator(config, SMALL.num_classes, (32, 32))
+    encoder = METHODS[config["method"]].new_encoder(config, generator)
     for network in (generator, encoder) if encoder else (generator,):
-        il.blocks.initialize(network, 1.0).eval()  # Paddle 2.6's eval() returns nothing
+        il.modules.initialize(network, 1.0).eval()  # Paddle 2.6's eval() returns nothing
     return Model(generator, encoder)
 
 
@@ -80,7 +80,7 @@ def test_spread_ratio_of_a_case_worked_by_hand():
     b = metrics.Instance(0, 0, np.ones([2, 3]), np.ones([2, 3]))
     sums = np.sum([metrics.color_variances(x) for x in (a, b)], axis=0)
     assert metrics.spread(sums) == pytest.approx(np.sqrt(2 / 24))
-    row, mean = metrics.diversity([a, b], classes(1))
+    row, mean = metrics.diversity_rows([a, b], classes(1))
     assert row.spread_ratio.value == pytest.approx(np.sqrt(2 / 24)) and mean.spread_ratio == row.spread_ratio
 
 
@@ -122,7 +122,7 @@ def test_independent_instances_do_not_correlate_and_copies_do():
     shared = [RANDOM.normal(size=[8, 3]) for _ in range(60)]
     independent = [instance(s) for s in range(60) for _ in range(3)]
     copies = [instance(s, colors=shared[s] + 0.1 * RANDOM.normal(size=[8, 3])) for s in range(60) for _ in range(3)]
-    (a, _), (b, _) = (metrics.diversity(group, classes(1)) for group in (independent, copies))
+    (a, _), (b, _) = (metrics.diversity_rows(group, classes(1)) for group in (independent, copies))
     assert a.pairs == b.pairs == 180
     assert abs(a.correlation.value) < 0.1 and a.correlation.low < 0 < a.correlation.high
     assert b.correlation.value > 0.97
@@ -132,7 +132,7 @@ def test_independent_instances_do_not_correlate_and_copies_do():
 def test_classes_with_few_instances_are_pooled_and_never_paired_with_each_other():
     many = [instance(s, 0) for s in range(40)]
     few = [instance(s, 1) for s in range(39)] + [instance(s, 2, spread=3) for s in range(30)]
-    rows = metrics.diversity(many + few, classes(3))
+    rows = metrics.diversity_rows(many + few, classes(3))
     assert [(r.name, r.instances, r.pairs) for r in rows] == [("c0", 40, 0), ("c1 + c2", 69, 0), ("mean", 109, 0)]
     assert np.isnan(rows[1].correlation.value)
     assert rows[2].spread_ratio.value == pytest.approx(np.mean([r.spread_ratio.value for r in rows[:2]]))
@@ -145,7 +145,7 @@ def test_redrawn_truth_measures_as_the_truth():
     assert [len(part[0]) for part in parts] == [8, 8, 8] and parts[0][2].shape == parts[0][3].shape == (6, 8, 3, 64, 64)
     assert (parts[0][2] != parts[0][3]).any()
     found = [a for part in parts for a in metrics.colors_of(*part, TOWN)]
-    mean = metrics.diversity(found, TOWN)[-1]
+    mean = metrics.diversity_rows(found, TOWN)[-1]
     assert mean.spread_ratio.value == pytest.approx(1, abs=0.1)
     assert abs(mean.correlation.value) < 0.1 and mean.color_distance.value < 12
     assert {a.class_id for a in found} == set(TOWN.thing_classes)
@@ -205,6 +205,7 @@ class Painted(paddle.nn.Layer):
     """A generator whose pictures show the first three noise numbers of every pixel's instance, and a given leak."""
 
     level, noise_dim, latent_dim, leak = "instance", 4, 0, 0.0
+    remap, reach, redraw_latent = il.Generator.remap, il.Generator.reach, il.Generator.redraw_latent
 
     def forward(self, layout, noise, latent=None):
         rows = noise[:, :, 0, :3].clip(-1, 1)

@@ -6,11 +6,12 @@ import paddle
 import pytest
 
 import inade_lite as il
-from inade_lite import blocks, layers, losses, maps, textbook
-from inade_lite.blocks import SpectralConv2D, convolve, upsample
+from inade_lite import kernels, losses, modules, textbook
+from inade_lite.kernels import convolve, upsample
+from inade_lite.modules import SpectralConv2D
 
 RANDOM = np.random.default_rng(3)
-TOLERANCE = {"rtol": 1e-4, "atol": 1e-5} if il.runtime.device() == "cpu" else {"rtol": 1e-2, "atol": 1e-2}
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-5} if il.setup.runtime.device() == "cpu" else {"rtol": 1e-2, "atol": 1e-2}
 
 
 def normal(*shape):
@@ -124,7 +125,7 @@ def test_discriminator_returns_every_layer_of_every_scale():
 
 def test_a_traced_network_computes_the_same():
     network, x = il.MultiscaleDiscriminator(6, 4), normal(2, 6, 64, 64)
-    blocks.initialize(network, 1.0).eval()
+    modules.initialize(network, 1.0).eval()
     eager = network(x)
     traced = paddle.jit.to_static(network, full_graph=True)(x)
     for one, other in zip(sum(eager, []), sum(traced, []), strict=True):
@@ -186,11 +187,11 @@ def test_spectral_norm_finds_the_largest_singular_value():
     assert (conv.u.numpy() == u).all()
 
 
-@pytest.mark.parametrize("copies", [0, blocks.COPIES], ids=["conv2d", "fast"])
+@pytest.mark.parametrize("copies", [0, kernels.COPIES], ids=["conv2d", "fast"])
 @pytest.mark.parametrize("channels", [(3, 4), (9, 2)], ids=["wider", "narrower"])
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (4, 2, 2), (4, 1, 2), (1, 1, 0), (1, 1, 1)])
 def test_convolve_equals_paddles(copies, channels, kernel, stride, padding, monkeypatch):
-    monkeypatch.setattr(blocks, "COPIES", copies)
+    monkeypatch.setattr(kernels, "COPIES", copies)
     (c, o), b = channels, normal(channels[1])
     x, w = normal(2, c, 9, 12), normal(o, c, kernel, kernel)
     for tensor in (x, w, b):
@@ -207,7 +208,7 @@ def test_convolve_equals_paddles(copies, channels, kernel, stride, padding, monk
 def test_without_gradients_windows_are_looked_up_in_parts(monkeypatch):
     layer, layout, x = il.InstanceConv2D(3, 4, 3, padding=1), boxes(), normal(2, 3, 32, 32)
     expected = layer(x, layout).numpy()
-    monkeypatch.setattr(layers, "WINDOWS", 300)
+    monkeypatch.setattr(kernels, "WINDOWS", 300)
     with paddle.no_grad():
         np.testing.assert_allclose(layer(x, layout).numpy(), expected, **TOLERANCE)
 
@@ -215,7 +216,7 @@ def test_without_gradients_windows_are_looked_up_in_parts(monkeypatch):
 def as_on_a_gpu():
     """A context in which the networks take the forms that they take on a GPU."""
     stack = contextlib.ExitStack()
-    for module in (blocks, layers, maps):
+    for module in (kernels,):
         stack.enter_context(mock.patch.object(module, "eager_on_cpu", lambda x: False))
     return stack
 
@@ -226,7 +227,7 @@ def test_networks_equal_their_textbook_forms_on_cpu_and_gpu():
     layout = il.Layout(*pair, 3)
     generator, encoder = il.Generator(3, 64, 5, 4, 2, 3), il.InstanceEncoder(5, 4)
     for network in (generator, encoder):
-        blocks.initialize(network, 1.0).eval()  # at the original's gain 0.02 everything vanishes
+        modules.initialize(network, 1.0).eval()  # at the original's gain 0.02 everything vanishes
     image, latent, noise, weight = normal(2, 3, 64, 64), normal(2, 4), normal(2, 7, 2, 5), normal(2, 3, 64, 64)
     parameters, results = generator.parameters() + encoder.parameters(), []
     for forms in (contextlib.nullcontext, as_on_a_gpu, textbook.forms):
@@ -252,7 +253,7 @@ def test_upsample_repeats_pixels():
 def test_initialize_draws_xavier_normals_and_leaves_inade_alone():
     generator = il.Generator(2, 32, 40, 50, 8, 3)
     table = generator.blocks[0].norm_0.weight.numpy().copy()
-    blocks.initialize(generator, 0.5, noise_gain=0.1)
+    modules.initialize(generator, 0.5, noise_gain=0.1)
     conv, linear = generator.blocks[0].conv_0.weight.numpy(), generator.blocks[0].norm_0.fc_noise.weight.numpy()
     assert conv.std() == pytest.approx(0.5 * (2 / (9 * (128 + 128))) ** 0.5, rel=0.05)
     assert linear.std() == pytest.approx(0.1 * (2 / (40 + 128)) ** 0.5, rel=0.05)

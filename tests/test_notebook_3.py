@@ -9,7 +9,7 @@ import inade_lite as il
 from inade_lite import textbook
 
 # Matrix products on a GPU may run in TF32.
-TOLERANCE = 1e-4 if il.runtime.device() == "cpu" else 2e-2
+TOLERANCE = 1e-4 if il.setup.runtime.device() == "cpu" else 2e-2
 
 
 @pytest.fixture(scope="module")

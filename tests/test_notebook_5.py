@@ -7,7 +7,7 @@ from notebook_definitions import load_definitions
 import inade_lite as il
 
 TINY = {"base_channels": 2, "encoder_channels": 2, "discriminator_channels": 2, "num_upsamplings": 3, "batch_size": 4}
-LIMIT = 1e-4 if il.runtime.device() == "cpu" else 1e-2  # a GPU sums in any order
+LIMIT = 1e-4 if il.setup.runtime.device() == "cpu" else 1e-2  # a GPU sums in any order
 TOWN = il.ToyTown("train", 32, length=8)
 
 

@@ -19,7 +19,7 @@ import pytest
 import inade_lite as il
 from inade_lite import losses, training
 from inade_lite.maps import nearest_indices
-from inade_lite.original import load_original, original_name, original_names
+from inade_lite.weights.original import load_original, original_name, original_names
 
 FOLDER = Path(os.environ.get("INADE_LITE_ORIGINAL") or Path(__file__).parent / "original")
 NUMBERS = {path.stem: dict(np.load(path)) for path in sorted(FOLDER.glob("*.npz"))}
@@ -43,7 +43,7 @@ GIVEN = {
 }
 
 # Floating point on a GPU sums in another order, and its convolutions may take shortcuts.
-LOOSER = 1 if il.runtime.device() == "cpu" else 10
+LOOSER = 1 if il.setup.runtime.device() == "cpu" else 10
 os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # 10 bits of mantissa would not do
 COMPARED = {}  # file: the error of each array, as a share of what is tolerated
 
@@ -152,7 +152,7 @@ def encoder(case):
     names = iter([*(f"act/norm{i}" for i in range(1, 5)), "act/norm_middle", *(f"act/norm_up{i}" for i in range(1, 4))])
 
     def recording(x):
-        ours[next(names)] = y = il.layers.instance_norm(x)
+        ours[next(names)] = y = il.kernels.instance_norm(x)
         return y
 
     def objective():
@@ -338,12 +338,11 @@ def train_step(case):
         return mock.patch.object(optimizer, "step", recorded)
 
     drawn = iter(range(last + 2))
-    trainer.generator.register_forward_pre_hook(lambda _, inputs: (*inputs, next(draws["noise_ins"])))
     trainer.generator.register_forward_post_hook(
         lambda _, inputs, image: ours.update({f"step{next(drawn)}/fake": array_of(image)})
     )
     with (
-        mock.patch.object(training, "sample_noise", lambda *_: next(draws["noise"])),
+        mock.patch.object(training, "start", lambda *_: (next(draws["noise"]), next(draws["noise_ins"]))),
         keep(trainer.optimizer_g, "GE"),
         keep(trainer.optimizer_d, "D"),
     ):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inade_lite import runtime
+from inade_lite.setup import runtime
 
 ROOT = Path(__file__).parents[1]
 OWN = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "INADE_LITE_", "PYTHONPATH")
@@ -98,9 +98,9 @@ def test_set_up_silently_does_what_it_says():
     code = f"""
 import os, warnings
 before = list(warnings.filters)
-import inade_lite.runtime as runtime
+import inade_lite.setup.runtime as runtime
 done = runtime.set_up()
-assert runtime.set_up() is done
+assert runtime.set_up() is done and not done.device
 import paddle
 assert runtime.device() == paddle.get_device().partition(":")[0]
 {SHOW}
@@ -113,19 +113,19 @@ assert runtime.device() == paddle.get_device().partition(":")[0]
 
 
 def test_set_up_obeys_the_user():
-    code = f"import os; import inade_lite.runtime as runtime; done = runtime.set_up(); {SHOW}"
+    code = "import os; import inade_lite.setup.runtime as runtime; done = runtime.set_up(); import paddle; "
+    code += SHOW
     assert printed(code, OMP_NUM_THREADS="3", INADE_LITE_DEVICE="cpu") == ["3", "cpu", "False"]
 
 
 def test_set_up_after_paddle_says_so():
-    code = (
-        f"import os, paddle; paddle.set_device('cpu'); from inade_lite import runtime; done = runtime.set_up(); {SHOW}"
-    )
+    code = "import os, paddle; paddle.set_device('cpu'); from inade_lite.setup import runtime; done = runtime.set_up();"
+    code += SHOW
     assert printed(code) == ["1", "cpu", "True"]
 
 
 def test_unknown_device():
-    result = run("-c", "import inade_lite.runtime as runtime; runtime.set_up()", INADE_LITE_DEVICE="tpu")
+    result = run("-c", "import inade_lite, paddle", INADE_LITE_DEVICE="tpu")
     assert result.returncode == 1
     assert "INADE_LITE_DEVICE is 'tpu'; it must be cpu or gpu" in result.stderr
 
@@ -143,7 +143,7 @@ def test_allocator_keeps_freed_buffers(own, kept):
     code = """
 import ctypes, sys
 from importlib.util import module_from_spec, spec_from_file_location
-spec = spec_from_file_location("runtime", "inade_lite/runtime.py")  # without Paddle
+spec = spec_from_file_location("runtime", "inade_lite/setup/runtime.py")  # without Paddle
 sys.modules["runtime"] = runtime = module_from_spec(spec)
 spec.loader.exec_module(runtime)
 runtime.set_allocator(runtime.SetUp())
@@ -157,6 +157,36 @@ libc.free(ctypes.c_void_p(buffer))
 print(resident() - before > size // 2)
 """
     assert printed(code, **own) == [str(kept)]
+
+
+def test_the_package_brings_paddle_when_it_is_needed():
+    code = """
+import sys
+import inade_lite as il
+assert "paddle" not in sys.modules
+assert il.Layout.__name__ == "Layout" and "paddle" in sys.modules
+assert set(il.__all__) <= set(dir(il))
+for name in il.__all__:
+    getattr(il, name)
+assert not hasattr(il, "nothing_of_this_name")
+"""
+    result = run("-c", code)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_without_paddle_the_remedy_is_told(tmp_path):
+    """-S leaves out what is installed; the folder holds what stands before Paddle."""
+    (tmp_path / "numpy.py").touch()
+    result = run("-S", "-c", "import inade_lite as il; il.Layout", PYTHONPATH=str(tmp_path))
+    assert "ImportError: Paddle is not installed. Remedy: make lab" in result.stderr
+    result = run("-S", "-c", "import inade_lite as il; print(il.__version__)", PYTHONPATH=str(tmp_path))
+    assert (result.stdout, result.stderr) == ("0.1.0\n", "")
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["convert"]])
+def test_help_needs_nothing(command):
+    result = run("-S", "-m", "inade_lite", *command, "--help")
+    assert result.returncode == 0 and "usage: python -m inade_lite" in result.stdout and not result.stderr
 
 
 # ---- The doctor, which must survive everything: on installations made of nothing but names and versions
@@ -188,7 +218,7 @@ def doctor(folder, *packages, paddle=None, gpus=0, nvidia_smi=False, **environme
             code = paddle or FAKE_PADDLE.format(version=version, cuda=name.endswith("gpu"), gpus=gpus)
             (folder / "paddle/__init__.py").write_text(code)
     # -S leaves out what is really installed.
-    result = run("-S", "-m", "inade_lite.doctor", PYTHONPATH=str(folder), **{"PATH": f"{folder}/bin", **environment})
+    result = run("-S", "-m", "inade_lite", "doctor", PYTHONPATH=str(folder), **{"PATH": f"{folder}/bin", **environment})
     assert result.stderr == ""
     problems = re.findall(r"^Problem: (.*)\.\nRemedy:  (.*)\.$", result.stdout, re.MULTILINE)
     assert result.returncode == bool(problems)
@@ -253,7 +283,7 @@ def test_doctor_notes_an_untested_version(tmp_path):
 
 @pytest.mark.parametrize("done, cores, expected", [((), 4, 1), ((), 1, 0), (("late",), 4, 1)])
 def test_doctor_on_threads(bare, done, cores, expected):
-    from inade_lite import doctor as module
+    from inade_lite.setup import doctor as module
 
     bare.setenv("OMP_NUM_THREADS", "1")
     bare.setattr(runtime, "has_mkl", lambda: True)
@@ -274,7 +304,7 @@ def test_doctor_here():
     """Whatever this machine is: the true versions, and a return code that tells whether there is a problem."""
     import paddle
 
-    result = run("-m", "inade_lite.doctor")
+    result = run("-m", "inade_lite", "doctor")
     assert result.stderr == ""
     assert re.search(rf"^paddle +{re.escape(paddle.__version__)} \(paddlepaddle", result.stdout, re.MULTILINE)
     assert result.returncode == ("Problem:" in result.stdout) != ("No problem found." in result.stdout)

@@ -9,8 +9,9 @@ import set_folders
 from PIL import Image
 
 import inade_lite as il
-from inade_lite.data import augment, resize_map, to_uint8, write_folder
-from inade_lite.sets import CLASSES, SETS
+from inade_lite.data import augment, to_uint8, write_folder
+from inade_lite.data.images import resize_map
+from inade_lite.data.sets import CLASSES, SETS
 
 COUNTS = {"cityscapes": 35, "coco_stuff": 183, "ade20k": 151, "celebamask_hq": 19, "deepfashion": 8}
 

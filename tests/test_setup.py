@@ -13,6 +13,8 @@ import nbformat
 import pytest
 from PIL import Image
 
+from tools import tidy_notebooks
+
 ROOT = Path(__file__).parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
 PADDLE_INDEX = "https://www.paddlepaddle.org.cn/packages/stable/"
@@ -64,6 +66,12 @@ def test_conda_environments_are_twins():
     assert "- -r requirements.txt" in cpu
 
 
+def test_every_folder_of_the_package_is_installed():
+    told = re.findall(r'"(inade_lite[\w.]*)",', (ROOT / "pyproject.toml").read_text())
+    there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "inade_lite").glob("**/__init__.py")}
+    assert set(told) == there | {"inade_lite.shipped"}
+
+
 def test_no_address_but_paddles():
     for name in ("Makefile", "environment.yml", "environment-cpu.yml", "pyproject.toml", "requirements.txt", ".ci/run"):
         for address in re.findall(r"https?://\S+", (ROOT / name).read_text()):
@@ -75,7 +83,7 @@ def test_ci_runs_make_test():
     assert "make test" in (ROOT / ".ci/run").read_text()
 
 
-def test_notebooks_are_tidied(tmp_path, monkeypatch):
+def test_notebooks_are_tidied(tmp_path):
     Image.new("RGBA", (2, 1), (9, 8, 7, 255)).save(file := io.BytesIO(), "PNG")
     png = base64.b64encode(file.getvalue()).decode()
     view = "application/vnd.jupyter.widget-view+json"
@@ -90,9 +98,7 @@ def test_notebooks_are_tidied(tmp_path, monkeypatch):
     metadata = {"widgets": {}, "language_info": {"name": "python", "version": "3.11.7"}}
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), tmp_path / "a.ipynb")
 
-    code = re.search(r"^define TIDY\n(.*?)^endef", MAKEFILE, re.MULTILINE | re.DOTALL).group(1)
-    monkeypatch.setattr(sys, "argv", ["-c", str(tmp_path / "a.ipynb")])
-    exec(code, {})
+    tidy_notebooks.main([tmp_path / "a.ipynb"])
 
     text = (tmp_path / "a.ipynb").read_text()
     assert view not in text and "widgets" not in text and "3.11.7" not in text and "execute_input" not in text

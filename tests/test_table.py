@@ -1,21 +1,18 @@
 """The table, README and the shipped models say what was recorded."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import inade_lite as il
+from experiments import runs, table, tries
+from experiments.table import recorded
 
 HERE = Path(__file__).parents[1]
-sys.path.insert(0, str(HERE / "benchmarks"))
-import pretrain  # noqa: E402
-import table  # noqa: E402
-from table import recorded  # noqa: E402
 
-SHIPPED = {run.ships_as: name for name, run in pretrain.RUNS.items() if run.ships_as}
+SHIPPED = {run.ships_as: name for name, run in runs.RUNS.items() if run.ships_as}
 
 
 def test_the_table_is_what_was_recorded():
@@ -26,21 +23,23 @@ def test_the_table_is_what_was_recorded():
 
 
 def test_every_record_is_of_a_run_that_make_trains_on_todays_data():
-    names = {path.stem for path in pretrain.RESULTS.glob("*.json")} - {"table"}
-    assert names <= {"truth", *pretrain.RUNS}
-    assert {path.stem for path in (pretrain.RESULTS / "tries").iterdir()} == set(pretrain.TRIES)
-    for name in names | set(pretrain.TRIES):
-        scenes, samples = (64, 4) if name in pretrain.TRIES else (256, 8)
-        assert recorded(name)["data"] == pretrain.data_version()
+    names = {path.stem for path in runs.RESULTS.glob("*.json")} - {"table"}
+    assert names <= {"truth", *runs.RUNS}
+    assert {path.stem for path in (runs.RESULTS / "tries").iterdir()} == set(tries.TRIES)
+    for name in names | set(tries.TRIES):
+        scenes, samples = (64, 4) if name in tries.TRIES else (256, 8)
+        assert recorded(name)["data"] == runs.data_version()
         assert recorded(name)["measured"] == {"scenes": scenes, "samples": samples, "seed": 0}
-    for name in names - {"truth"} | set(pretrain.TRIES):
-        told, run = recorded(name)["model"], (pretrain.RUNS | pretrain.TRIES)[name]
+    for name in names - {"truth"} | set(tries.TRIES):
+        told, run = recorded(name)["model"], (runs.RUNS | tries.TRIES)[name]
         assert told["steps"] == run.steps
         then = il.TrainConfig(**told["train_config"])  # a field that came later has its default
         assert then == il.TrainConfig(**run.fields), name
 
 
-@pytest.mark.parametrize("path", sorted(il.checkpoint.PRETRAINED.glob("*.safetensors")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(il.weights.pretrained.PRETRAINED.glob("*.safetensors")), ids=lambda path: path.stem
+)
 def test_a_shipped_model_is_the_one_that_was_measured(path):
     model, record = il.load_pretrained(path.stem), recorded(SHIPPED[path.stem])
     told = {key: value for key, value in model.config.items() if key != "class_names"}
@@ -108,10 +107,10 @@ def test_a_report_takes_the_place_of_the_one_before():
 
 
 def test_inade_and_each_rival_have_the_same_tries():
-    assert set(pretrain.START) == {"inade", *table.RIVALS}
-    assert {run.steps for run in pretrain.TRIES.values()} == {1000}
-    for method in pretrain.START:
-        first, *others = (run.fields for run in pretrain.tries(method).values())
+    assert set(tries.START) == {"inade", *table.RIVALS}
+    assert {run.steps for run in tries.TRIES.values()} == {1000}
+    for method in tries.START:
+        first, *others = (run.fields for run in tries.tries(method).values())
         assert first["method"] == method
         changed = [sorted(dict(fields.items() - first.items())) for fields in others]
         rates = ["learning_rate_d", "learning_rate_g"]
@@ -132,9 +131,9 @@ def test_the_training_log_tells_the_tries():
     assert table.tuning() in table.LOG.read_text()
 
 
-@pytest.mark.parametrize("method", pretrain.START)
+@pytest.mark.parametrize("method", tries.START)
 def test_the_table_has_a_row_with_what_the_tries_chose(method):
     chosen = table.best_try(method)
     name = f"{method}_0" if chosen == f"{method}.start" else f"{method}_tuned_0"
-    assert pretrain.RUNS[name].fields == pretrain.TRIES[chosen].fields
-    assert pretrain.record_path(name).exists()
+    assert runs.RUNS[name].fields == tries.TRIES[chosen].fields
+    assert runs.record_path(name).exists()

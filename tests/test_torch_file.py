@@ -17,7 +17,7 @@ import pytest
 import inade_lite as il
 from inade_lite import read_torch_checkpoint
 from inade_lite.__main__ import main
-from inade_lite.original import PRESETS, convert
+from inade_lite.weights.original import PRESETS, convert
 
 FILES = Path(__file__).parent / "torch_files"
 
@@ -308,7 +308,7 @@ def test_presets_are_networks_and_readers():
 def test_a_converted_model_and_its_data_set_name_the_classes_alike(name, reader, tmp_path):
     import set_folders
 
-    from inade_lite.original import class_names
+    from inade_lite.weights.original import class_names
 
     getattr(set_folders, name)(tmp_path)
     data = il.SETS[reader](tmp_path, "val")

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+from inade_lite.data.toy_town import LOOKS, PATTERN_STRENGTH, THINGS, ToyTown, hsv_to_rgb
 from inade_lite.maps import compact_instances
-from inade_lite.toy_town import LOOKS, PATTERN_STRENGTH, THINGS, ToyTown, hsv_to_rgb
 
 TOWN = ToyTown("train", 64)
 
@@ -97,7 +97,7 @@ def test_the_same_arguments_give_the_same_scenes_on_every_machine():
 
 def test_another_process_draws_the_same():
     code = (
-        "from inade_lite.toy_town import ToyTown; import sys; x = ToyTown('train', 32)[5];"
+        "from inade_lite.data.toy_town import ToyTown; import sys; x = ToyTown('train', 32)[5];"
         "sys.stdout.buffer.write(x['image'].tobytes() + x['label'].tobytes())"
     )
     drawn = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import inade_lite as il
-from inade_lite import checkpoint, training
+from inade_lite import training
+from inade_lite.weights import tensors as files
 
 TINY = {
     "base_channels": 2,
@@ -40,7 +41,7 @@ def state(trainer):
 
 def assert_same_state(a, b):
     a, b = state(a), state(b)
-    tolerance = 0 if il.runtime.device() == "cpu" else 1e-3  # a GPU sums in any order
+    tolerance = 0 if il.setup.runtime.device() == "cpu" else 1e-3  # a GPU sums in any order
     for name in a:
         np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance, err_msg=name)
 
@@ -230,9 +231,9 @@ def test_a_missing_checkpoint_is_told(tmp_path):
 
 
 def test_a_checkpoint_of_another_shape_is_told(trained, tmp_path):
-    tensors, metadata = checkpoint.read_tensors(trained[1] / training.CHECKPOINT)
+    tensors, metadata = files.read_tensors(trained[1] / training.CHECKPOINT)
     metadata["train_config"]["base_channels"] = 4
-    checkpoint.write_tensors(tmp_path / training.CHECKPOINT, tensors, metadata)
+    files.write_tensors(tmp_path / training.CHECKPOINT, tensors, metadata)
     with pytest.raises(ValueError, match=r"safetensors: generator\.\S+ has shape \[.*\], this Generator needs"):
         il.Trainer.resume(tmp_path, TOWN)
 

@@ -8,12 +8,16 @@ mean and its interval spans all of theirs.
 import json
 import re
 
+import inade_lite as il  # isort: skip: before Paddle, which it prepares
 import numpy as np
-from pretrain import METHODS, RESULTS, ROOT, RUNS, START, il, record_path, settings, tries
 
 from inade_lite import figures
-from inade_lite.data import write_file
+from inade_lite.files import write_file
+from inade_lite.methods import METHODS
 from inade_lite.metrics import Estimate
+
+from .runs import RESULTS, ROOT, RUNS, record_path
+from .tries import START, settings, tries
 
 README, LOG, TABLE = ROOT / "README.md", ROOT / "docs/training-log.md", RESULTS / "table.json"
 MARKS = "<!-- make table -->", "<!-- end of make table -->"
@@ -180,7 +184,7 @@ def draw(samples=8):
     grid = {"classes": [figures.color_labels(item["label"], town.class_colors)] * samples}
     grid["truth"] = [town.redraw(number, k)["image"] for k in range(samples)]
     for name, title in PICTURED.items():
-        if (il.checkpoint.PRETRAINED / f"{name}.safetensors").exists():
+        if (il.weights.pretrained.PRETRAINED / f"{name}.safetensors").exists():
             generator = il.load_pretrained(name).generator
             grid[title] = [il.sample(generator, layout, k)[0] for k in range(samples)]
     grid.pop("classes")

@@ -1,4 +1,4 @@
-"""Data sets in folders, and batches.
+"""Data sets in folders.
 
     <root>/dataset.json                      class_names, class_colors, thing_classes, ignore_index
     <root>/<split>/images/<stem>.png         RGB, or <stem>.jpg
@@ -9,99 +9,20 @@ An item of a data set is {"image", "label", "instance", "name"}: image float32 [
 Whatever is wrong with a file is a ValueError or FileNotFoundError that names the file, the value and the remedy.
 """
 
-import contextlib
-import functools
-import io
-import itertools
 import json
-import os
-from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from tqdm.auto import tqdm
 from tqdm.contrib.concurrent import thread_map
 
-from .maps import compact_instances
+from ..files import png, write_file
+from ..maps import compact_instances
+from .images import PHOTOS, height_width, read_image, read_map, resize_image, resize_map, to_float, to_uint8
 
-PHOTOS = (".png", ".jpg", ".jpeg")
 UNLABELLED = "unlabelled"
-
-
-# ---- Reading files
-
-
-def height_width(image_size):
-    """An int or (H, W) as (H, W)."""
-    size = (image_size, image_size) if np.ndim(image_size) == 0 else tuple(image_size)
-    if len(size) != 2 or any(side != int(side) or side < 1 for side in size):
-        raise ValueError(f"image_size is {image_size!r}; expected an int or (H, W)")
-    return int(size[0]), int(size[1])
-
-
-def open_image(path, modes, remedy):
-    """The decoded PIL image, if its mode is one of `modes`."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (FileNotFoundError, PermissionError):
-        raise  # they name the file
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, EOFError, struct.error, ...
-        raise ValueError(f"{path} cannot be decoded ({error}); it is damaged, copy or export it again") from error
-    if image.mode not in modes:
-        raise ValueError(f"{path} has mode {image.mode!r}, expected {' or '.join(modes)}; {remedy(image.mode)}")
-    return image
-
-
-def read_image(path, modes=("RGB",)):
-    """uint8 [H, W, 3]."""
-    image = open_image(path, modes, lambda mode: "Image.open(path).convert('RGB').save(path) converts it")
-    return np.asarray(image.convert("RGB"))
-
-
-def read_map(path, modes=("L",)):
-    """Ids int64 [H, W] from a grey PNG."""
-
-    def remedy(mode):
-        if mode == "P":
-            return "if its palette indices are the ids: Image.fromarray(np.asarray(Image.open(path))).save(path)"
-        return "a map holds ids, not colours: make ids [H, W] of it and save Image.fromarray(ids.astype('uint8'))"
-
-    return np.asarray(open_image(path, modes, remedy)).astype(np.int64)
-
-
-def resize_image(image, size):
-    """uint8 [H, W, 3] at another size (h, w), bicubic."""
-    if image.shape[:2] == size:
-        return image
-    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))
-
-
-def resize_map(ids, size):
-    """Ids [H, W] at another size (h, w): those nearest to the centres of the new pixels, as Pillow has it.
-
-    So pictures and maps stay aligned. Inside the networks the original follows another rule, see `maps.resize_nearest`.
-    """
-    if ids.shape == size:
-        return ids
-    resized = Image.fromarray(ids.astype(np.int32)).resize(size[::-1], Image.Resampling.NEAREST)
-    return np.asarray(resized).astype(np.int64)
-
-
-def to_float(image):
-    """uint8 [H, W, 3] → float32 [3, H, W] in -1..1."""
-    return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32) / 127.5 - 1
-
-
-def to_uint8(image):
-    """float [..., 3, H, W] → uint8 [..., H, W, 3]: the exact inverse of `to_float`; values beyond -1..1 are clipped."""
-    return np.rint(np.moveaxis(np.clip(image, -1, 1), -3, -1) * 127.5 + 127.5).astype(np.uint8)
-
-
-# ---- A folder
 
 
 def read_description(path):
@@ -401,99 +322,3 @@ def write_folder(dataset, root, split, indices=None):
         maps = {"images": to_uint8(item["image"]), "labels": item["label"].astype(np.uint8), "instances": instance}
         for kind, pixels in maps.items():
             write_file(root / split / kind / f"{item['name']}.png", png(pixels, optimize=True))
-
-
-def write_file(path, content):
-    """Write bytes to a file, whole or not at all: an OSError, of a full disk for one, leaves an old file as it was."""
-    partial = path.with_name(path.name + ".part")
-    with naming(path):
-        try:
-            partial.write_bytes(content)
-            os.replace(partial, path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-
-
-@contextlib.contextmanager
-def naming(path):
-    """An OSError inside names this file and the remedy."""
-    try:
-        yield
-    except OSError as error:
-        remedy = "could not write; free some space or choose another folder"
-        raise OSError(error.errno, f"{error.strerror}; {remedy}", str(path)) from error
-
-
-def png(image, optimize=False):
-    """The bytes of a PNG of uint8 [H, W] or [H, W, 3], or of uint16 [H, W]; `optimize` makes it smaller, slowly."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", optimize=optimize)
-    return file.getvalue()
-
-
-# ---- Batches
-
-
-def collate(items):
-    """Items of one size as one batch: image [N, 3, H, W], label and instance [N, H, W], name a list."""
-    sizes = {item["label"].shape for item in items}
-    if len(sizes) > 1:
-        raise ValueError(f"the items have the sizes (H, W) {sorted(sizes)}; give the data set an image_size")
-    batch = {key: np.stack([item[key] for item in items]) for key in ("image", "label", "instance")}
-    return {**batch, "name": [item["name"] for item in items]}
-
-
-def augment(item, rng, crop=None, flip=False):
-    """A crop of an item, (h, w) or an int, at a random place and, with `flip`, in one of two cases its mirror image.
-
-    Image and maps move together. Instances that the crop has lost leave no gap in the ids 0..I-1. As in the original,
-    sides in the names of classes (CelebAMask-HQ's left eye) are not exchanged. ValueError if the crop is too large.
-    """
-    image, label, instance = item["image"], item["label"], item["instance"]
-    if crop is not None:
-        size, crop = label.shape, height_width(crop)
-        if crop[0] > size[0] or crop[1] > size[1]:
-            raise ValueError(
-                f"crop is {crop[0]}x{crop[1]}, the items are {size[0]}x{size[1]}; give a larger image_size"
-            )
-        top, left = (int(rng.integers(side - part + 1)) for side, part in zip(size, crop, strict=True))
-        window = np.s_[..., top : top + crop[0], left : left + crop[1]]
-        image, label, instance = image[window], label[window], instance[window]
-    if flip and rng.random() < 0.5:
-        image, label, instance = image[..., ::-1], label[..., ::-1], instance[..., ::-1]
-    return {**item, "image": image, "label": label, "instance": compact_instances(label, instance)}
-
-
-def batches(dataset, batch_size, seed, start_step=0, augment=None, workers=0):
-    """Endless batches; every epoch shows each item once, in an order that depends on (seed, epoch) alone.
-
-    Epochs follow each other without a gap, so a batch may begin in one and end in the next. The k-th batch is the same
-    wherever one starts: `start_step` continues an interrupted run.
-    augment: (item, numpy Generator) -> item; what it draws depends on (seed, epoch, item) alone.
-    workers: so many threads read ahead by two batches; with 0, items are read when they are asked for.
-    """
-    if batch_size < 1 or len(dataset) == 0:
-        raise ValueError(f"batch_size is {batch_size}, the data set has {len(dataset)} items; both must be 1 or more")
-
-    @functools.lru_cache(2)
-    def order(epoch):
-        return np.random.default_rng((seed, epoch)).permutation(len(dataset)).tolist()
-
-    def load(position):
-        epoch, k = divmod(position, len(dataset))
-        item = dataset[order(epoch)[k]]
-        return item if augment is None else augment(item, np.random.default_rng((seed, epoch, order(epoch)[k])))
-
-    positions = itertools.count(start_step * batch_size)
-    with ThreadPoolExecutor(workers) if workers else contextlib.nullcontext() as pool:
-        items = _read_ahead(pool, load, positions, 2 * batch_size) if workers else map(load, positions)
-        while True:
-            yield collate(list(itertools.islice(items, batch_size)))
-
-
-def _read_ahead(pool, load, positions, depth):
-    pending = deque(pool.submit(load, position) for position in itertools.islice(positions, depth))
-    for position in positions:
-        pending.append(pool.submit(load, position))
-        yield pending.popleft().result()

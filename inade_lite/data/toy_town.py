@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .data import to_float
+from .images import to_float
 
 
 class Look(NamedTuple):
@@ -46,7 +46,10 @@ LOOKS = {                # hue      saturation    value    patterns             
     "balloon": Look((  0, 360), (50,  85), (78, 100), "plain stripes dots", (18,  14),  0, (146,  88, 190)),
     "person":  Look((  0, 360), (48,  85), (55, 100), "plain rows",         (12,   8),  0, (242, 128,  34)),
 }
+
+
 THINGS = ("house", "roof", "tree", "car", "balloon", "person")  # windows, trunks, wheels are parts; the rest is stuff
+
 
 # 1 where a pattern darkens the object, by column and row of a grid of 1/32 of the image's height.
 PATTERNS = {
@@ -55,13 +58,17 @@ PATTERNS = {
     "stripes": lambda col, row: col % 2,
     "dots":    lambda col, row: col % 2 * (row % 2),
 }
+
+
 PATTERN_STRENGTH = 12  # percent darker
+
 
 # Details are of one colour in all scenes and part of the instance that they are drawn on.
 DETAILS = {
     "skin":  (238, 190, 154), "wood":  (138,  94,  60), "cloth": ( 62,  66,  94),
     "lamp":  (255, 238, 160), "paint": (236, 234, 224), "metal": (194, 198, 206),
 }
+
 
 # What a shape fills of its box: u, v from -1 to 1 are a pixel centre's place in it, v = 1 is the bottom.
 SHAPES = {
@@ -73,11 +80,17 @@ SHAPES = {
     "funnel":  lambda u, v: abs(u) <= 0.6 - 0.4 * v,
     "hill":    lambda u, v: v >= 0.5 * u * u - 1,
 }
-# fmt: on
+
 
 CLASS_ID = {name: k for k, name in enumerate(LOOKS)}
+
+
 DETAIL_ID = {name: k for k, name in enumerate(DETAILS, start=1)}
+
+
 SPLITS = {"train": 4000, "val": 256}  # default lengths
+
+
 PLAN, LOOK = 0, 1  # the two streams
 
 
@@ -124,9 +137,6 @@ class Dice:
     def spots(self, count, left, right):
         """`count` places, one in each of as many equal shares of left..right, in random order."""
         return [left + (right - left) * (k + self.between(0.2, 0.8)) / count for k in self.random(count).argsort()]
-
-
-# The objects. Each stands on `base`, centred at `x`, and is a list of parts from back to front.
 
 
 def house(dice, x, base):

@@ -26,7 +26,11 @@ PACKAGES = (
     "ipywidgets",
     "anywidget",
 )
+
+
 TESTED = ("2.6.2", "3.2.2", "3.3.1")
+
+
 PROBE = """
 import json, paddle
 cuda = paddle.device.is_compiled_with_cuda()
@@ -137,9 +141,5 @@ def report(done: runtime.SetUp) -> int:
 
 
 def main() -> int:
-    """The report on this process. As a command it is given earlier, by ``set_up``, before Paddle is imported."""
+    """The report on this process."""
     return report(runtime.set_up())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

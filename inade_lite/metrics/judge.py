@@ -16,7 +16,6 @@ belong, not whether they look real; that is what Lite0-KID and the colours of `m
 """
 
 import time
-from pathlib import Path
 
 import numpy as np
 import paddle
@@ -24,18 +23,26 @@ import paddle.nn.functional as F
 from paddle import nn
 from tqdm.auto import tqdm
 
-from .blocks import Conv2D, initialize, upsample
-from .checkpoint import load_state, read_tensors, state_arrays, write_tensors
-from .data import augment, batches, collate
-from .layers import BatchNorm
-from .toy_town import ToyTown
+from ..data.batches import augment, batches, collate
+from ..data.toy_town import ToyTown
+from ..files import SHIPPED
+from ..kernels import upsample
+from ..modules import BatchNorm, Conv2D, initialize
+from ..weights.tensors import load_state, read_tensors, state_arrays, write_tensors
 
-SHIPPED = Path(__file__).resolve().parents[1] / "data" / "judge.safetensors"
+JUDGE = SHIPPED / "judge.safetensors"
+
 
 # How far `soften` goes at most.
 BLUR = 0.5  # share of the 3x3 mean
+
+
 GAIN = 0.05  # each colour channel times 1 ± this
+
+
 SHIFT = 0.05  # each colour channel ± this, in [-1, 1]: 6 of 255
+
+
 NOISE = 0.04  # standard deviation, in [-1, 1]: 5 of 255
 
 
@@ -77,9 +84,6 @@ def level(in_channels, out_channels, stride=1):
         convolution = Conv2D(channels, out_channels, 3, stride=step, padding=1, bias_attr=False)
         layers += [convolution, BatchNorm(out_channels), nn.ReLU()]
     return nn.Sequential(*layers)
-
-
-# ---- Training
 
 
 def soften(item, random):
@@ -132,9 +136,6 @@ def train_judge(dataset, steps, batch_size=16, learning_rate=4e-3, seed=0, base_
     return net
 
 
-# ---- Files
-
-
 def save_judge(path, net, **provenance):
     """Store a UNet in half precision; provenance: JSON-able, how it was made."""
     tensors = {name: value.astype(np.float16) for name, value in state_arrays(net).items()}
@@ -142,7 +143,7 @@ def save_judge(path, net, **provenance):
     write_tensors(path, tensors, {**shape, **provenance})
 
 
-def load_judge(path=SHIPPED):
+def load_judge(path=JUDGE):
     """The UNet of a file that save_judge wrote, by default the one that the repository carries, in eval mode."""
     tensors, metadata = read_tensors(path)
     if "base_channels" not in metadata:
@@ -151,9 +152,6 @@ def load_judge(path=SHIPPED):
     load_state(net, tensors, path)
     net.eval()
     return net
-
-
-# ---- Judging
 
 
 @paddle.no_grad()

@@ -1,9 +1,9 @@
 """What must happen before ``import paddle``, and the choice of the device after it.
 
 ``import inade_lite`` calls :func:`set_up` first of all. It gives Paddle the threads and the memory allocation with
-which it is fast on a CPU, says what is wrong with an installation that cannot work, imports Paddle, and chooses the
-device once. Whatever the user has set in the environment stays, and what was done is kept for
-``python -m inade_lite doctor``.
+which it is fast on a CPU, and does not import it. Whoever imports Paddle then, this package or a notebook, gets it
+without the warnings of every start, after a check of the installation, and on the device that was chosen. Whatever the
+user has set in the environment stays, and what was done is kept for ``python -m inade_lite doctor``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
 WHEELS = ("paddlepaddle", "paddlepaddle-gpu")
 
@@ -38,30 +41,28 @@ _done: SetUp | None = None
 
 
 def set_up() -> SetUp:
-    """Prepare the process, import Paddle and choose the device; a second call only returns what the first one did."""
+    """Prepare the process for Paddle, once; a second call only returns what the first one did."""
     global _done
     if _done is None:
-        done = SetUp(paddle_came_first="paddle" in sys.modules)
-        set_threads(done)
-        set_allocator(done)
-        if _doctor_was_asked():
-            # The doctor is part of the package, and has to run where Paddle is missing or takes the process down.
-            from . import doctor
-
-            sys.exit(doctor.report(done))
-        check_installation()
-        import_paddle()
-        choose_device(done)
-        _done = done
+        _done = SetUp(paddle_came_first="paddle" in sys.modules)
+        set_threads(_done)
+        set_allocator(_done)
+        if _done.paddle_came_first:
+            choose_device(_done)
+        else:
+            sys.meta_path.insert(0, PaddleFinder(_done))
     return _done
 
 
 def device() -> str:
-    """``"gpu"`` or ``"cpu"``: what :func:`set_up` chose."""
+    """``"gpu"`` or ``"cpu"``: where Paddle computes. Imports Paddle.
+
+    >>> device() in ("cpu", "gpu")
+    True
+    """
+    import paddle  # noqa: F401  # its import chooses
+
     return set_up().device
-
-
-# ---- Before Paddle is imported
 
 
 def set_threads(done: SetUp) -> None:
@@ -108,7 +109,7 @@ def set_allocator(done: SetUp) -> None:
 
 def has_mkl() -> bool:
     """Whether the installed Paddle carries MKL, as its wheels for x86_64 Linux and Windows do."""
-    spec = importlib.util.find_spec("paddle")  # does not import it
+    spec = PathFinder.find_spec("paddle")  # does not import it
     folders = spec.submodule_search_locations if spec else None
     return any(list(Path(folder, "libs").glob("*mklml*")) for folder in folders or ())
 
@@ -156,9 +157,6 @@ def _read(path: str) -> str:
         return ""
 
 
-# ---- What is installed, without importing it
-
-
 def version(package: str) -> str:
     """The installed version, empty if there is none."""
     try:
@@ -174,7 +172,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def import_problem() -> tuple[str, str] | None:
     """Why ``import paddle`` would fail, and the remedy."""
-    if not importlib.util.find_spec("paddle"):
+    if not PathFinder.find_spec("paddle"):
         return "Paddle is not installed", "make lab, or: pip install -r paddle-cpu.txt"
     if not importlib.util.find_spec("setuptools"):
         return "setuptools is not installed, and import paddle needs it", "pip install setuptools"
@@ -200,19 +198,35 @@ def check_installation() -> None:
         warnings.warn("{}. Remedy: {}".format(*problem), RuntimeWarning, stacklevel=4)
 
 
-def _doctor_was_asked() -> bool:
-    # orig_argv, because argv does not yet hold the module while `python -m` imports the package.
-    return sys.orig_argv[-3:] == ["-m", "inade_lite", "doctor"] or sys.orig_argv[-2:] == ["-m", "inade_lite.doctor"]
+class PaddleFinder(MetaPathFinder):
+    """Finds Paddle as Python would, and lets its import run between what must come before and after it."""
+
+    def __init__(self, done: SetUp) -> None:
+        self.done = done
+
+    def find_spec(self, name, path=None, target=None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name) if name == "paddle" else None
+        if spec is None or spec.loader is None:
+            return None
+        load = spec.loader.exec_module
+
+        def load_between(module: ModuleType) -> None:
+            check_installation()
+            with quietly():
+                load(module)
+            sys.meta_path.remove(self)
+            choose_device(self.done)
+
+        spec.loader.exec_module = load_between
+        return spec
 
 
-# ---- Paddle
-
-
-def import_paddle() -> None:
-    """Import Paddle without what it says at every import: that ccache is missing, and that OMP_NUM_THREADS is not 1."""
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without what Paddle says at every import: that ccache is missing, and that OMP_NUM_THREADS is not 1."""
     with warnings.catch_warnings(), _stderr_without("WARNING: OMP_NUM_THREADS set to", "PLEASE USE OMP_NUM_THREADS"):
         warnings.filterwarnings("ignore", message="No ccache found")
-        import paddle  # noqa: F401
+        yield
 
 
 @contextlib.contextmanager
@@ -228,6 +242,7 @@ def _stderr_without(*beginnings: str) -> Iterator[None]:
 
 def choose_device(done: SetUp) -> None:
     """A GPU if this Paddle can use one, else the CPU; INADE_LITE_DEVICE=cpu or gpu decides otherwise."""
+
     import paddle
 
     wish = os.environ.get("INADE_LITE_DEVICE", "")

@@ -1,17 +1,10 @@
-"""What the networks are made of besides the paper's layers: spectral norm, up-sampling, initialisation."""
+"""What the networks are made of besides the paper's layers: convolutions, normalization, initialization."""
 
-import functools
-
-import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .layers import lookup
-from .maps import eager_on_cpu, windows
-
-# Beyond so many numbers a copy of each window's pixels is not worth its memory: 134 MB.
-COPIES = 2**25
+from .kernels import convolve, instance_norm
 
 
 class SpectralConv2D(nn.Layer):
@@ -49,43 +42,39 @@ class Conv2D(nn.Conv2D):
         return convolve(x, self.weight, self.bias, self._stride[0], self._padding)
 
 
-def convolve(x, weight, bias=None, stride=1, padding=0):
-    """F.conv2d, in the form that is faster where it runs.
-
-    On a CPU that is a lookup of each window's pixels and one matrix product, or where far fewer channels leave than
-    enter, one product of each pixel with all taps, then their sum. Both take half the time of Paddle's kernel.
-    """
-    n, c, h, w = x.shape
-    o, k = weight.shape[0], weight.shape[2]
-    size = [(s + 2 * padding - k) // stride + 1 for s in (h, w)]
-    if not eager_on_cpu(x) or n * size[0] * size[1] * k * k * c > COPIES:
-        return F.conv2d(x, weight, bias, stride, padding)
-    if (k, stride, padding) == (1, 1, 0):
-        out = paddle.matmul(weight.flatten(1), x.flatten(2))  # [N, O, H*W]
-    elif 4 * o < c and stride == 1 and padding < k:
-        # A pixel adds to the window k - 1 - t before it through tap t.
-        sent = paddle.matmul(weight.flip([2, 3]).transpose([0, 2, 3, 1]).reshape([-1, c]), x.flatten(2))
-        out = F.fold(sent, size, k, 1, k - 1 - padding).flatten(2)  # [N, O*K*K, H*W] -> [N, O, h'*w']
-    elif n * size[0] * size[1] < o:
-        # So few windows that arranging the weight for a lookup would cost more.
-        out = paddle.matmul(weight.flatten(1), F.unfold(x, k, stride, padding))
-    else:
-        out = lookup(x, _taps(n, h, w, k, stride, padding), weight)
-    out = out if bias is None else out + bias.unsqueeze(-1)
-    return out.reshape([n, o, *size])
+def normalization(name, channels):
+    """Normalization without learned parameters: "instance" or "batch"."""
+    if name == "instance":
+        return InstanceNorm()
+    if name == "batch":
+        return BatchNorm(channels)
+    raise ValueError(f'norm={name!r}: expected "instance" or "batch"')
 
 
-@functools.lru_cache(maxsize=64)
-def _taps(n, h, w, *window):
-    rows = np.arange(n * h * w, dtype="int32").reshape(n, h, w)
-    return paddle.to_tensor(windows(rows, *window, beyond=rows.size))
+class InstanceNorm(nn.Layer):
+    """Instance normalization without learned parameters."""
+
+    def forward(self, x):
+        return instance_norm(x)
 
 
-def upsample(x):
-    """Nearest-neighbour up-sampling by 2: [N, C, H, W] -> [N, C, 2H, 2W]."""
-    n, c, h, w = x.shape
-    # The same as F.interpolate(x, scale_factor=2), whose CPU kernel is several times slower.
-    return x.reshape([n, c, h, 1, w, 1]).expand([n, c, h, 2, w, 2]).reshape([n, c, 2 * h, 2 * w])
+class BatchNorm(nn.Layer):
+    """Batch normalization without learned parameters. The running variance is PyTorch's: unbiased, Paddle's is not."""
+
+    def __init__(self, channels, momentum=0.9, epsilon=1e-5):
+        super().__init__()
+        self.momentum, self.epsilon = momentum, epsilon
+        self.register_buffer("running_mean", paddle.zeros([channels]))
+        self.register_buffer("running_var", paddle.ones([channels]))
+
+    def forward(self, x):
+        if not self.training:
+            return F.batch_norm(x, self.running_mean, self.running_var, epsilon=self.epsilon)
+        before = self.momentum * self.running_var
+        y = F.batch_norm(x, self.running_mean, self.running_var, None, None, True, self.momentum, self.epsilon)
+        count = x.shape[0] * x.shape[2] * x.shape[3]
+        self.running_var.set_value(self.running_var + (self.running_var - before) / (count - 1))
+        return y
 
 
 def initialize(network, gain=0.02, noise_gain=None):

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import PHOTOS, FileDataset, FolderDataset, Kind, check_size, listed, open_image, pair
+from .folders import FileDataset, FolderDataset, Kind, check_size, listed, pair
+from .images import PHOTOS, open_image
 
 CLASSES = Path(__file__).parent / "classes"
+
+
 MASK_MODES = ("L", "P", "1", "RGB", "RGBA")
 
 

@@ -27,6 +27,8 @@ STORAGES = {
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
+
+
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
 
@@ -67,9 +69,6 @@ class _Tensor(NamedTuple):
     offset: int
     size: tuple
     stride: tuple
-
-
-# ---- The pickle
 
 
 class _Name:
@@ -133,9 +132,6 @@ def _unpickle(file):
         raise ValueError("its pickle asks for far more memory than it needs")
     file.seek(start)
     return _Unpickler(file, encoding="utf-8").load()
-
-
-# ---- The two formats
 
 
 def _read_zip(file):
@@ -207,9 +203,6 @@ def _tensors(content):
         elif isinstance(value, dict | list | tuple) and id(value) not in seen:
             seen.add(id(value))
             waiting += value.values() if isinstance(value, dict) else value
-
-
-# ---- The tensors
 
 
 def _array(name, tensor, storage):

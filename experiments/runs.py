@@ -1,10 +1,9 @@
 """All trainings of the table: `make pretrain-all` trains and measures what is not recorded yet.
 
-    python benchmarks/pretrain.py                 the names of all runs
-    python benchmarks/pretrain.py inade_0         train it, or go on where it stopped, measure it, record it
-    python benchmarks/pretrain.py --measure inade measure its shipped model again
-    python benchmarks/pretrain.py --shipped       the names of the runs whose models ship
-    python benchmarks/pretrain.py --tries         the names of the short runs of the tuning
+    python -m experiments.runs                      the names of all runs
+    python -m experiments.runs inade_0              train it, or go on where it stopped, measure it, record it
+    python -m experiments.runs --measure inade      measure its shipped model again
+    python -m experiments.runs --shipped            the names of the runs whose models ship
 
 A run works in runs/pretrain/<name>/ and ends in data/results/<name>.json; those that ship also in data/pretrained/.
 A try, such as spade.rates, ends in data/results/tries/.
@@ -17,65 +16,26 @@ import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
 import inade_lite as il  # isort: skip: before Paddle, which it prepares
 import paddle
 
 from inade_lite import metrics
-from inade_lite.checkpoint import PRETRAINED, read_tensors
-from inade_lite.data import write_file
+from inade_lite.files import write_file
 from inade_lite.methods import METHODS
-from inade_lite.runtime import cpu_model
+from inade_lite.setup.runtime import cpu_model
+from inade_lite.weights.pretrained import PRETRAINED
+from inade_lite.weights.tensors import read_tensors
+
+from .tries import START, TRIES, TRY_SAMPLES, TRY_SCENES, Run, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data/results"
 WORK = ROOT / "runs/pretrain"
 
-STEPS = 2000  # the common budget: 15 minutes for INADE on 2 cores, see the training log
 TRAIN_SCENES = 32000  # drawn on the fly, so that no scene is seen twice at the common budget
 SCENES, SAMPLES = 256, 8  # measured
-TRY_STEPS, TRY_SCENES, TRY_SAMPLES = 1000, 64, 4  # of a try
 
-
-class Run(NamedTuple):
-    """One training: fields differ from TrainConfig's defaults; ships_as: its name in data/pretrained."""
-
-    fields: dict
-    steps: int = STEPS
-    ships_as: str = ""
-
-
-def settings(method, seed=0, **more):
-    return {"method": method, "seed": seed, "preview_every": 500, **more}
-
-
-# Where INADE and its rivals start from. All pictures are known where there is no noise that plain noise could teach,
-# and to SPADE + VAE, whose encoder standardizes over them.
-START = {
-    "inade": {},
-    "class_noise": {},
-    "spade_vae": {"plain_share": 0.0, "lambda_kl": 0.002},
-    "spade": {"plain_share": 0.0},
-    "clade": {"plain_share": 0.0},
-}
-
-
-def tries(method):
-    """The tries of INADE or a rival: its start, half and twice its rates, the pixel loss half over instances."""
-    start = il.TrainConfig(method=method, **START[method])
-
-    def rates(factor):
-        return {key: factor * getattr(start, key) for key in ("learning_rate_g", "learning_rate_d")}
-
-    changes = {"start": {}, "rates": rates(1 / 2), "fast_rates": rates(2), "instances": {"instance_share": 0.5}}
-    return {
-        f"{method}.{name}": Run(settings(method, **START[method] | change), TRY_STEPS)
-        for name, change in changes.items()
-    }
-
-
-TRIES = {name: run for method in START for name, run in tries(method).items()}
 
 RUNS = {
     "inade": Run(settings("inade", instance_share=0.5, lambda_kl=0.004), 10000, "inade"),
@@ -122,7 +82,7 @@ def train(name):
     else:
         trainer = il.Trainer(il.TrainConfig(**run.fields), town, preview)
     if asdict(trainer.config) != asdict(il.TrainConfig(**run.fields)):
-        raise SystemExit(f"{folder} was trained with other settings than benchmarks/pretrain.py has; remove the folder")
+        raise SystemExit(f"{folder} was trained with other settings than experiments/runs.py has; remove the folder")
     if trainer.steps_done < run.steps:
         trainer.fit(run.steps - trainer.steps_done, folder)
     path = folder / "model.safetensors"
@@ -130,7 +90,7 @@ def train(name):
         "run": name,
         "data": data_version(),
         "train_scenes": TRAIN_SCENES,
-        "command": f"python benchmarks/pretrain.py {name}",
+        "command": f"python -m experiments.runs {name}",
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
     }
     il.save_pretrained(path, trainer, **provenance)
@@ -170,12 +130,9 @@ def main():
     parser.add_argument("name", nargs="?", choices=[*RUNS, *TRIES, "truth"])
     parser.add_argument("--measure", action="store_true", help="measure the shipped model again, without training")
     parser.add_argument("--shipped", action="store_true", help="the names of the runs whose models ship")
-    parser.add_argument("--tries", action="store_true", help="the names of the short runs of the tuning")
     arguments = parser.parse_args()
     if arguments.shipped:
         print(" ".join(name for name, run in RUNS.items() if run.ships_as))
-    elif arguments.tries:
-        print(" ".join(TRIES))
     elif arguments.name is None:
         print(" ".join(["truth", *RUNS]))
     elif arguments.name == "truth":

@@ -6,17 +6,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .checkpoint import build, state_arrays, write_tensors
-from .data import UNLABELLED, read_description
-from .discriminator import MultiscaleDiscriminator
-from .encoder import InstanceEncoder
-from .generator import Generator
-from .layers import INADE, InstanceConv2D
-from .sets import CLASSES
+from ..data.folders import UNLABELLED, read_description
+from ..data.sets import CLASSES
+from ..discriminator import MultiscaleDiscriminator
+from ..encoder import InstanceEncoder
+from ..generator import Generator
+from ..layers import INADE, InstanceConv2D
+from .pretrained import build
+from .tensors import state_arrays, write_tensors
 from .torch_file import read_torch_checkpoint
 
 BLOCKS = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3", "up_4")
+
+
 HEADS = ("scale_conv_mu", "scale_conv_var", "bias_conv_mu", "bias_conv_var")  # in the order of NoiseParams
+
 
 # Our name -> the original's. A name passes through all rules; what no rule matches is called the same in both.
 RULES = (
@@ -86,9 +90,6 @@ def _shape(shapes, name):
     return shapes[name][::-1] if len(shapes[name]) == 2 else shapes[name]
 
 
-# ---- Their published models
-
-
 class Preset(NamedTuple):
     """What the authors' model of a data set is: the arguments of its Generator. image_size is (H, W)."""
 
@@ -105,6 +106,8 @@ PRESETS = {
     "deepfashion": Preset(8, (256, 256), noise_dim=8),
     "coco_stuff": Preset(182 + 1, (256, 256)),
 }
+
+
 # By these entries their checkpoints are told apart.
 ENTRY = {"generator": "head_0.norm_0.fc_noise.weight", "encoder": "scale_conv_mu.weight"}
 

@@ -1,0 +1,1 @@
+"""Weights: this project's files, the shipped models, and the authors' checkpoints."""
