@@ -78,6 +78,7 @@ def __getattr__(name):
 
 
 def _load(place):
+    """The module of this package at a place such as "data.sets"."""
     module = f"{__name__}.{place}"
     try:
         return importlib.import_module(module)
@@ -85,9 +86,11 @@ def _load(place):
         if error.name == module:
             raise AttributeError(f"module {__name__!r} has no attribute {place!r}") from None
         if error.name == "paddle":
-            runtime.check_installation()  # an ImportError that tells the remedy
+            # Paddle is missing. This is an ImportError that tells the remedy.
+            runtime.check_installation()
         raise
 
 
 def __dir__():
+    """The public names too that have not been used yet, so that Tab completes them."""
     return sorted({*globals(), *__all__})

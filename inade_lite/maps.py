@@ -1,14 +1,31 @@
 """Label map and instance map: everything the layers need to know about who owns which pixel.
 
 INADE's scale and shift depend on a pixel only through its class l and its instance i (paper, sections 3.2 and 3.3). All
-pixels that share (l, i) form one *region*, so a layer works on a short table of regions, [N, R, C], and paints it:
+pixels that share the pair (l, i) form one *region*. For example, a road (class 0, instance 0) with two cars (class 1,
+instances 1 and 2). One pixel of car 1 is labeled as road, so instance 1 spans two classes and has two regions:
+
+    label        instance     region       region  0  1  2  3
+    0 0 0 0      0 0 0 0      0 0 0 0      instance  0  1  1  2
+    1 1 0 1      1 1 0 2      2 2 0 3      label     0  0  1  1
+    1 0 0 1      1 1 0 2      2 1 0 3
+
+So a layer computes a short table with one row per region, [N, R, C], and paints it on the pixels. The encoder goes the
+other way and pools pixels into a table:
 
     paint:  out[n, c, p] = table[n, r(p), c]            pool:  out[n, r, c] = sum of x[n, c, p] over p with r(p) = r
 
-`paint` and `pool` are transposes of each other. Both are exact for any maps, also where an instance spans classes.
+As matrices, `paint` and `pool` are transposes of each other. Both are exact for any maps.
+
+>>> import inade_lite as il
+>>> label = [[[0, 0, 0, 0], [1, 1, 0, 1], [1, 0, 0, 1]]]  # [N, H, W]
+>>> instance = [[[0, 0, 0, 0], [1, 1, 0, 2], [1, 1, 0, 2]]]
+>>> layout = il.Layout(label, instance, num_classes=2)
+>>> layout.regions().index.tolist()
+[[[0, 0, 0, 0], [2, 2, 0, 3], [2, 1, 0, 3]]]
+>>> layout.region_instance.tolist(), layout.region_label.tolist()
+([[0, 1, 1, 2]], [[0, 0, 1, 1]])
 """
 
-import copy
 from functools import cached_property
 
 import numpy as np
@@ -17,37 +34,63 @@ import paddle.nn.functional as F
 
 from .kernels import swap, windows
 
-# Up to here a 0/1 matrix of segments is about as large as the features it paints, and one matmul beats a gather on CPU
-# and GPU alike. Beyond it the matrix would dominate memory, so rows are gathered instead.
+# Up to so many segments, the 0/1 matrix of who belongs where is about as large as the features it paints, and one
+# matmul beats a gather on CPU and GPU alike. With more segments the matrix would dominate the memory, so rows are
+# gathered instead.
 DENSE_SEGMENTS = 128
 
 
-def nearest_indices(source, target):
-    """Source index of each of `target` nearest-neighbour samples along an axis of `source` pixels, int64 [target].
+# ---- Other sizes
 
-    PyTorch's rule in float32, floor(k * source / target), which the original uses: at a few odd ratios it differs from
-    exact integer arithmetic.
+
+def nearest_indices(source, target):
+    """Which pixels nearest-neighbor resizing takes from an axis, int64 [target].
+
+    source, target: the axis' length before and after. The rule is PyTorch's, which the original uses:
+    floor(k * source / target) in float32. At a few odd ratios it differs from exact integer arithmetic.
+
+    >>> nearest_indices(6, 3).tolist()
+    [0, 2, 4]
     """
     scale = np.float32(source) / np.float32(target)
-    return np.minimum((np.arange(target, dtype=np.float32) * scale).astype(np.int64), source - 1)
+    positions = np.arange(target, dtype=np.float32) * scale
+    indices = positions.astype(np.int64)
+    return np.minimum(indices, source - 1)
 
 
 def resize_nearest(maps, size):
-    """Integer maps ndarray [N, H, W] at another size (h, w)."""
-    if tuple(maps.shape[1:]) == tuple(size):
+    """Integer maps, ndarray [N, H, W], at another size (h, w): [N, h, w].
+
+    >>> resize_nearest(np.array([[[1, 2], [3, 4]]]), (1, 4)).tolist()
+    [[[1, 1, 2, 2]]]
+    """
+    height, width = size
+    if maps.shape[1:] == (height, width):
         return maps
-    rows, columns = (nearest_indices(s, t) for s, t in zip(maps.shape[1:], size, strict=True))
+    rows = nearest_indices(maps.shape[1], height)
+    columns = nearest_indices(maps.shape[2], width)
     return maps[:, rows[:, None], columns]
 
 
-class Segments:
-    """A partition of every image's pixels into `count` numbered segments.
+# ---- Painting and pooling
 
-    index: int64 ndarray [N, H, W] with values in 0..count-1; a segment may be empty in some images.
+
+class Segments:
+    """A partition of the pixels of every image into numbered segments, for example regions or instances.
+
+    index: the segment of each pixel, int64 ndarray [N, H, W] with values in 0..count-1.
+    count: the number S of segments; some may be empty in some images.
+
+    >>> segments = Segments(np.array([[[0, 1, 1]]]), count=2)
+    >>> segments.paint(paddle.to_tensor([[[5.0], [7.0]]])).tolist()
+    [[[[5.0, 7.0, 7.0]]]]
+    >>> segments.pool(paddle.to_tensor([[[[1.0, 2.0, 3.0]]]])).tolist()
+    [[[1.0], [5.0]]]
     """
 
     def __init__(self, index, count):
-        self.index, self.count = index, count
+        self.index = index
+        self.count = count
         self.size = tuple(index.shape[1:])
 
     @cached_property
@@ -57,302 +100,493 @@ class Segments:
 
     @cached_property
     def membership(self):
-        """1 where a pixel belongs to a segment, float32 [N, H*W, count]."""
-        return F.one_hot(self.map.flatten(1), self.count)
+        """1 where a pixel belongs to a segment, else 0, float32 [N, H*W, S]."""
+        segments = self.map.flatten(1)  # [N, H, W] -> [N, H*W]
+        return F.one_hot(segments, self.count)
 
     @cached_property
     def pixels(self):
-        """Pixels per segment, float32 [N, count, 1]."""
-        n, s = len(self.index), self.count
-        rows = self.index.reshape(n, -1) + s * np.arange(n)[:, None]
-        return paddle.to_tensor(np.bincount(rows.ravel(), minlength=n * s).reshape(n, s, 1).astype("float32"))
+        """The number of pixels of each segment, float32 [N, S, 1]."""
+        n = len(self.index)
+        rows = _table_rows(self.index, self.count)
+        pixels = np.bincount(rows.ravel(), minlength=n * self.count)
+        pixels = pixels.reshape(n, self.count, 1)
+        return paddle.to_tensor(pixels.astype("float32"))
 
     @cached_property
-    def _rows(self):  # [N, H*W], the row of each pixel in a table flattened to [N*count, C]
-        n = len(self.index)
-        return paddle.to_tensor(self.index.reshape(n, -1) + self.count * np.arange(n)[:, None])
+    def _rows(self):
+        """The row of each pixel's segment in a table [N*S, C], int64 [N, H*W]."""
+        rows = _table_rows(self.index, self.count)
+        return paddle.to_tensor(rows)
 
     def paint(self, table):
-        """[N, count, C] -> [N, C, H, W]: every pixel receives its segment's row."""
+        """Give every pixel the row of its segment: [N, S, C] -> [N, C, H, W]."""
         n, _, c = table.shape
         if self.count <= DENSE_SEGMENTS:
             painted = paddle.matmul(swap(table), self.membership, transpose_y=True)  # [N, C, H*W]
         else:
-            painted = swap(F.embedding(self._rows, table.reshape([-1, c])))
+            table = table.reshape([-1, c])  # [N, S, C] -> [N*S, C]
+            painted = F.embedding(self._rows, table)  # [N, H*W, C]
+            painted = swap(painted)
         return painted.reshape([n, c, *self.size])
 
     def pool(self, x):
-        """[N, C, H, W] -> [N, count, C]: sums over each segment's pixels."""
+        """Sum over the pixels of each segment: [N, C, H, W] -> [N, S, C]."""
         n, c = x.shape[:2]
-        x = x.reshape([n, c, -1])
+        x = x.flatten(2)  # [N, C, H, W] -> [N, C, H*W]
         if self.count <= DENSE_SEGMENTS:
             return paddle.matmul(self.membership, x, transpose_x=True, transpose_y=True)
-        rows = swap(x).reshape([-1, c])  # [N*H*W, C]
-        sums = paddle.scatter_nd_add(paddle.zeros([n * self.count, c]), self._rows.reshape([-1, 1]), rows)
+        x = swap(x).reshape([-1, c])  # [N, C, H*W] -> [N*H*W, C]
+        rows = self._rows.reshape([-1, 1])  # [N, H*W] -> [N*H*W, 1]
+        sums = paddle.zeros([n * self.count, c])
+        sums = paddle.scatter_nd_add(sums, rows, x)
         return sums.reshape([n, self.count, c])
 
     def mean(self, x):
-        """[N, C, H, W] -> [N, count, C]: means over each segment's pixels, zeros for an empty one."""
-        return self.pool(x) / self.pixels.clip(min=1)
+        """Mean over the pixels of each segment, zeros for an empty one: [N, C, H, W] -> [N, S, C]."""
+        sums = self.pool(x)
+        return sums / self.pixels.clip(min=1)
+
+
+# ---- The maps of a batch
 
 
 class Layout:
     """A batch of label maps and instance maps: what to paint, and where one thing ends and the next begins.
 
-    label, instance: Tensor or ndarray [N, H, W] of any integer type. Class ids 0..num_classes-1; instance ids >= 0,
-    with gaps and absent ids allowed. num_instances: I, by default the largest id + 1. ValueError names what is wrong.
+    label: class ids in 0..L-1, Tensor or ndarray [N, H, W] of any integer type.
+    instance: instance ids in 0..I-1, likewise. Gaps are allowed, and an image need not have all ids.
+    num_classes: L. num_instances: I, by default the largest id + 1.
+    A ValueError names the wrong values, where they are, and the remedy.
 
-    What depends on the maps alone (regions, resized maps, masks) is computed once per size and kept.
+    What depends on the maps alone (regions, resized maps, masks) is computed once for each size and kept, because all
+    layers of a network share it.
+
+    >>> import inade_lite as il
+    >>> layout = il.Layout([[[0, 0, 1]]], [[[0, 0, 3]]], num_classes=2)
+    >>> layout
+    Layout(1 x 1 x 3, 2 classes, 4 instances)
     """
 
     def __init__(self, label, instance, num_classes, num_instances=None):
-        self._label, self._instance = _integer_map("label", label), _integer_map("instance", instance)
+        self._label = _integer_map("label", label)
+        self._instance = _integer_map("instance", instance)
         if self._label.shape != self._instance.shape:
             raise ValueError(
                 f"label {list(self._label.shape)} and instance {list(self._instance.shape)} differ in shape; "
-                "resize both with nearest-neighbour to the same [N, H, W]"
+                "resize both with nearest-neighbor to the same [N, H, W]"
             )
+        if num_instances is None:
+            num_instances = self._instance.max() + 1
         self.num_classes = int(num_classes)
-        self.num_instances = int(self._instance.max()) + 1 if num_instances is None else int(num_instances)
+        self.num_instances = int(num_instances)
         _check_range("label", "num_classes", self._label, self.num_classes, "give unlabelled pixels an extra class")
         _check_range("instance", "num_instances", self._instance, self.num_instances, "see compact_instances")
-        self._memo = {}
+        self._kept = {}
 
     @classmethod
     def of(cls, batch, dataset):
-        """The Layout of a batch that `collate` made of a data set's items."""
+        """The Layout of a batch that `collate` made of a data set's items.
+
+        >>> import inade_lite as il
+        >>> town = il.ToyTown("val", 32)
+        >>> len(il.Layout.of(il.collate([town[0], town[1]]), town))
+        2
+        """
         return cls(batch["label"], batch["instance"], dataset.num_classes)
 
     def __len__(self):
         return len(self._label)
 
-    def __getitem__(self, images):
-        """layout[a:b]: a Layout of those images, with the same num_classes and num_instances."""
-        if not isinstance(images, slice):
-            raise TypeError(f"layout[{images!r}]: a Layout is sliced by images, for example layout[{images!r}:][:1]")
-        if images.indices(len(self)) == (0, len(self), 1):
-            return self  # with all that is known about its maps
-        return self.once(("images", images.indices(len(self))), lambda: self._part(images))
-
-    def _part(self, images):
-        part = copy.copy(self)
-        part._label, part._instance = self._label[images], self._instance[images]
-        if not len(part):
-            raise ValueError(f"layout[{images.start}:{images.stop}] of {len(self)} images holds none")
-        part._memo = {"pairs": [array[images] for array in self._pairs]}  # checked and numbered already
-        return part
-
     def __repr__(self):
         n, h, w = self._label.shape
         return f"Layout({n} x {h} x {w}, {self.num_classes} classes, {self.num_instances} instances)"
 
+    def __getitem__(self, images):
+        """layout[a:b]: a Layout of those images, with the same num_classes and num_instances."""
+        if not isinstance(images, slice):
+            raise TypeError(f"layout[{images!r}]: a Layout is sliced by images, for example layout[{images!r}:][:1]")
+        limits = images.indices(len(self))
+        if limits == (0, len(self), 1):
+            return self  # and all that it has kept
+        return self.once(("images", limits), lambda: self._part(images))
+
+    def _part(self, images):
+        """The Layout of a slice of the images."""
+        label = self._label[images]
+        instance = self._instance[images]
+        part = self._with_maps(label, instance)
+        if not len(part):
+            raise ValueError(f"layout[{images.start}:{images.stop}] of {len(self)} images holds none")
+        # The regions of these images are numbered already. This fills the cached property.
+        part._regions = [array[images] for array in self._regions]
+        return part
+
+    def _with_maps(self, label, instance):
+        """A Layout of other maps with ids in the same ranges, which need no check."""
+        other = Layout.__new__(Layout)
+        other._label = label
+        other._instance = instance
+        other.num_classes = self.num_classes
+        other.num_instances = self.num_instances
+        other._kept = {}
+        return other
+
     def once(self, key, make):
-        """make() the first time that `key` is asked for, then what it returned: for what depends on the maps alone."""
-        if key not in self._memo:
-            self._memo[key] = make()
-        return self._memo[key]
+        """What make() returns, called when `key` is first asked for, then kept: for what depends on the maps alone."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    # ---- The maps as the networks see them
 
     @property
     def size(self):
         """(H, W) of the maps."""
         return self._label.shape[1:]
 
-    @property
+    @cached_property
     def label(self):
         """Class ids, int64 Tensor [N, H, W]."""
-        return self.once("label", lambda: paddle.to_tensor(self._label))
+        return paddle.to_tensor(self._label)
 
-    @property
+    @cached_property
     def instance(self):
         """Instance ids, int64 Tensor [N, H, W]."""
-        return self.once("instance", lambda: paddle.to_tensor(self._instance))
+        return paddle.to_tensor(self._instance)
 
     def semantics(self):
         """One-hot labels, float32 [N, L, H, W]."""
-        n, h, w = self._label.shape
 
         def make():
-            return swap(F.one_hot(self.label.flatten(1), self.num_classes)).reshape([n, -1, h, w])
+            labels = self.label.flatten(1)  # [N, H, W] -> [N, H*W]
+            one_hot = F.one_hot(labels, self.num_classes)
+            one_hot = swap(one_hot)  # [N, H*W, L] -> [N, L, H*W]
+            return one_hot.reshape([len(self), -1, *self.size])
 
         return self.once("semantics", make)
 
     def edges(self):
-        """1 where one of the 4 neighbours belongs to another instance, else 0, float32 [N, 1, H, W]."""
-        return self.once("edges", lambda: paddle.to_tensor(_edges(self._instance)[:, None].astype("float32")))
+        """1 where one of the 4 neighbors belongs to another instance, else 0, float32 [N, 1, H, W]."""
+
+        def make():
+            edges = _edges(self._instance)
+            edges = edges.astype("float32")
+            return paddle.to_tensor(edges[:, None])  # [N, H, W] -> [N, 1, H, W]
+
+        return self.once("edges", make)
 
     def scene(self, size=None):
         """One-hot labels and edges, float32 [N, L + 1, h, w], at feature size (h, w); by default full resolution."""
-        size = self.size if size is None else tuple(size)
+        size = self._size_or_full(size)
 
         def make():
-            maps = paddle.concat([self.semantics(), self.edges()], axis=1)
-            for axis, (source, target) in enumerate(zip(self.size, size, strict=True), start=2):
+            semantics = self.semantics()
+            edges = self.edges()
+            maps = paddle.concat([semantics, edges], axis=1)
+            for axis in (0, 1):
+                source = self.size[axis]
+                target = size[axis]
                 if source != target:
-                    maps = maps.index_select(paddle.to_tensor(nearest_indices(source, target)), axis=axis)
+                    indices = nearest_indices(source, target)
+                    maps = maps.index_select(paddle.to_tensor(indices), axis=axis + 2)
             return maps
 
         return self.once(("scene", size), make)
+
+    # ---- Coarser instances
 
     def by_class(self):
         """The same labels with one instance for each class of an image: the lowest id of the class's instances."""
 
         def make():
-            index, instances, labels = self._pairs
+            index, instances, labels = self._regions
+            image = np.arange(len(self))[:, None]  # [N, 1]
+            # The lowest id of each class, [N, L]; absent classes keep an id that is too large.
             lowest = np.full([len(self), self.num_classes], self.num_instances)
-            np.minimum.at(lowest, (np.arange(len(self))[:, None], labels), instances)
-            merged = np.take_along_axis(lowest, labels, 1)  # [N, R]
-            return self._with(np.take_along_axis(merged, index.reshape(len(self), -1), 1).reshape(index.shape))
+            np.minimum.at(lowest, (image, labels), instances)
+            owners = lowest[image, labels]  # [N, R]
+            merged = _paint_ids(owners, index)
+            return self._with_maps(self._label, merged)
 
         return self.once("by_class", make)
 
     def whole(self):
         """The same labels with one instance for each image."""
-        return self.once("whole", lambda: self._with(np.zeros_like(self._instance)))
-
-    def _with(self, instance):
-        other = copy.copy(self)
-        other._instance, other._memo = instance, {}
-        return other
-
-    @property
-    def _pairs(self):
-        """Regions at full resolution: index [N, H, W], and each region's instance and label, both int64 [N, R]."""
 
         def make():
-            index, keys = _number(self._instance * self.num_classes + self._label)
-            return index, keys // self.num_classes, keys % self.num_classes
+            zeros = np.zeros_like(self._instance)
+            return self._with_maps(self._label, zeros)
 
-        return self.once("pairs", make)
+        return self.once("whole", make)
 
-    @property
+    # ---- Regions: one for each pair of class and instance
+
+    @cached_property
+    def _regions(self):
+        """The region of each pixel, [N, H, W], and the instance and the label of each region, [N, R]; all int64."""
+        keys = self._instance * self.num_classes + self._label  # a number for each pair
+        index, keys = _number(keys)
+        return index, keys // self.num_classes, keys % self.num_classes
+
+    @cached_property
     def region_label(self):
-        """Class of each region, int64 [N, R]."""
-        return self.once("region_label", lambda: paddle.to_tensor(self._pairs[2]))
+        """The class of each region, int64 Tensor [N, R]."""
+        _, _, labels = self._regions
+        return paddle.to_tensor(labels)
 
-    @property
+    @cached_property
     def region_instance(self):
-        """Row of each region in a table of instances flattened to [N*I, ...], int64 [N, R]."""
-        return self.once("region_instance", lambda: paddle.to_tensor(self._row_of(self._pairs[1])))
-
-    def _row_of(self, ids):
-        return ids + self.num_instances * np.arange(len(self))[:, None]
+        """The row of each region's instance in a table of all instances of the batch [N*I, C], int64 Tensor [N, R]."""
+        _, instances, _ = self._regions
+        rows = _table_rows(instances, self.num_instances)
+        return paddle.to_tensor(rows)
 
     def regions(self, size=None):
-        """Segments, one for each (class, instance) pair, at feature size (h, w); by default full resolution."""
-        index, pairs, _ = self._pairs
-        return self._resized("regions", index, pairs.shape[1], size)
+        """Segments, one for each region, at feature size (h, w); by default full resolution."""
+        index, instances, _ = self._regions
+        count = instances.shape[1]
+        return self._segments("regions", index, count, size)
 
-    @property
+    # ---- Instances: the P ids that are present, numbered without gaps, so that absent ids cost nothing
+
+    @cached_property
     def _present(self):
-        """Instances at full resolution: index [N, H, W] into the ids that are present, int64 [N, P]."""
+        """The present instance of each pixel, [N, H, W], and the id of each present instance, [N, P]; both int64.
 
-        def make():
-            index, instances, _ = self._pairs
-            rank, ids = _number(instances)
-            return np.take_along_axis(rank, index.reshape(len(self), -1), 1).reshape(index.shape), ids
+        For example, the ids 3 and 7 of an image get the numbers 0 and 1.
+        """
+        index, instances, _ = self._regions
+        rank, ids = _number(instances)
+        return _paint_ids(rank, index), ids
 
-        return self.once("present", make)
-
-    @property
+    @cached_property
     def present_instance(self):
-        """Row of each present instance in a table of instances flattened to [N*I, ...], int64 [N, P]."""
-        return self.once("present_instance", lambda: paddle.to_tensor(self._row_of(self._present[1])))
+        """The row of each present instance in a table of all instances [N*I, C], int64 Tensor [N, P]."""
+        _, ids = self._present
+        rows = _table_rows(ids, self.num_instances)
+        return paddle.to_tensor(rows)
 
     def instances(self, size=None):
-        """Segments, one for each instance that is present, at feature size (h, w); by default full resolution."""
+        """Segments, one for each present instance, at feature size (h, w); by default full resolution."""
         index, ids = self._present
-        return self._resized("instances", index, ids.shape[1], size)
+        count = ids.shape[1]
+        return self._segments("instances", index, count, size)
 
     def by_instance(self, table):
-        """Rows [N, P, C] of the present instances, as `instances` numbers them -> [N, I, C]; zeros for absent ones."""
-        present = (self.instances().pixels > 0).astype(table.dtype)  # [N, P, 1]; an image may have fewer than P
-        full = paddle.zeros([len(self) * self.num_instances, table.shape[-1]], table.dtype)
-        full = paddle.scatter_nd_add(full, self.present_instance.reshape([-1, 1]), (table * present).flatten(0, 1))
-        return full.reshape([len(self), self.num_instances, -1])
+        """From rows of the present instances to rows by id, zeros for absent ones: [N, P, C] -> [N, I, C]."""
+        n = len(self)
+        c = table.shape[-1]
+        # Where an image has fewer than P instances, its last id is repeated. Those rows have no pixels, and nothing of
+        # them may be added to that id's row.
+        present = self.instances().pixels > 0  # [N, P, 1]
+        table = table * present.astype(table.dtype)
+        table = table.flatten(0, 1)  # [N, P, C] -> [N*P, C]
+        rows = self.present_instance.reshape([-1, 1])  # [N, P] -> [N*P, 1]
+        by_id = paddle.zeros([n * self.num_instances, c], table.dtype)
+        by_id = paddle.scatter_nd_add(by_id, rows, table)
+        return by_id.reshape([n, self.num_instances, c])
 
-    def _resized(self, name, index, count, size):
-        size = self.size if size is None else tuple(size)
-        return self.once((name, size), lambda: Segments(resize_nearest(index, size), count))
+    def _segments(self, name, index, count, size):
+        """Segments of the map `index` at feature size (h, w), kept under their name."""
+        size = self._size_or_full(size)
+
+        def make():
+            resized = resize_nearest(index, size)
+            return Segments(resized, count)
+
+        return self.once((name, size), make)
+
+    def _size_or_full(self, size):
+        return self.size if size is None else tuple(size)
+
+    # ---- Windows: what the instance-aware convolutions read
 
     def taps(self, size, kernel_size, stride=1, padding=0):
-        """Where the instance-aware convolution reads (paper, section 3.4): int32 [N, windows, K*K].
+        """The pixels that the windows of an instance-aware convolution read (paper, section 3.4).
 
-        The row of the pixel under each tap in a table of all pixels [N*h*w + 1, C]. A tap that lies outside the picture
-        or in another instance than the window's centre reads the last row, which is to hold zeros.
+        size: (h, w) of the features. Returns an int32 Tensor [N, windows, K*K].
+
+        Think of the features as a table with a row of C numbers for each pixel of the batch, image after image, and one
+        last row of zeros: [N*h*w + 1, C]. The result says which row each tap reads. A tap reads the zeros if it lies
+        outside the picture or in another instance than the center of its window. For example, the window around pixel 5
+        in the corner of car 1:
+
+            instance      row of each pixel     rows that the window reads
+            0 0 0 0       0  1  2  3            12 12 12
+            1 1 0 2       4  5  6  7             4  5 12
+            1 1 0 2       8  9 10 11             8  9 12
+
+        >>> import inade_lite as il
+        >>> instance = np.array([[[0, 0, 0, 0], [1, 1, 0, 2], [1, 1, 0, 2]]])
+        >>> layout = il.Layout(np.zeros_like(instance), instance, num_classes=1)
+        >>> layout.taps((3, 4), kernel_size=3, padding=1)[0, 5].tolist()
+        [12, 12, 12, 4, 5, 12, 8, 9, 12]
         """
         size = tuple(size)
 
         def make():
-            ids = self.instances(size).index.astype("int32")
-            rows = np.arange(ids.size, dtype="int32").reshape(ids.shape)
-            owners, rows = (windows(a, kernel_size, stride, padding, ids.size) for a in (ids, rows))
-            rows[owners != owners[..., kernel_size**2 // 2, None]] = ids.size
+            ids = self.instances(size).index
+            rows = _taps(ids, kernel_size, stride, padding)
             return paddle.to_tensor(rows)
 
         return self.once(("taps", size, kernel_size, stride, padding), make)
 
     def border(self, size, kernel_size):
-        """Where pixels are missing from the sums that each tap takes over an instance's windows, with full padding.
+        """What an instance-aware convolution with stride 1 and padding K // 2 leaves out, int64 Tensors [B, 1] and [B].
 
-        Pixel q adds to tap t of the window around q - t, unless that centre lies in another instance or outside. For
-        all such (q, t), as Tensors: the row of q's instance and t in a table [N*P*K*K, C], int64 [B, 1], and the row of
-        q in a table of all pixels [N*h*w, C], int64 [B].
+        size: (h, w) of the features.
+
+        Tap t of the window around p reads the pixel p + t. So a pixel q is read through tap t by the window around
+        q - t. The reading (q, t) is left out if this center lies outside the picture or in another instance than q. For
+        example, the nine readings of pixel 5 in the corner of car 1:
+
+            instance      pixel          taps t       centers q - t     left out
+            0 0 0 0       0  1  2  3     0 1 2        10  9  8          x . .
+            1 1 0 2       4  5  6  7     3 4 5         6  5  4          x . .
+            1 1 0 2       8  9 10 11     6 7 8         2  1  0          x x x
+
+        The result lists all B readings that are left out. The first Tensor tells the row of (instance of q, t) in a
+        table of sums [N*P*K*K, C], the second the row of q in a table of pixels [N*h*w, C]. `encoder.instance_means`
+        subtracts the pixels from the sums.
+
+        >>> import inade_lite as il
+        >>> instance = np.array([[[0, 0, 0, 0], [1, 1, 0, 2], [1, 1, 0, 2]]])
+        >>> layout = il.Layout(np.zeros_like(instance), instance, num_classes=1)
+        >>> sums, pixels = layout.border((3, 4), kernel_size=3)
+        >>> [row % 9 for row, pixel in zip(sums[:, 0].tolist(), pixels.tolist()) if pixel == 5]
+        [0, 3, 6, 7, 8]
         """
-        segments, taps = self.instances(size), kernel_size**2
+        size = tuple(size)
 
         def make():
-            ids = segments.index
-            owners = windows(ids, kernel_size, 1, kernel_size // 2)
-            # The centre q - t is what tap -t of the window around q sees, and -t counts from the other end.
-            image, pixel, t = np.nonzero(owners[..., ::-1] != ids.reshape(len(ids), -1, 1))
-            row = (image * segments.count + ids.reshape(len(ids), -1)[image, pixel]) * taps + t
-            return paddle.to_tensor(row[:, None]), paddle.to_tensor(image * ids[0].size + pixel)
+            segments = self.instances(size)
+            sums, pixels = _border(segments.index, segments.count, kernel_size)
+            return paddle.to_tensor(sums), paddle.to_tensor(pixels)
 
-        return self.once(("border", tuple(size), kernel_size), make)
+        return self.once(("border", size, kernel_size), make)
+
+
+# ---- Instance ids as data sets store them
 
 
 def compact_instances(label, instance, ignore_index=None):
-    """Instance ids 0..I-1 per image, one for each (class, instance) pair, in the order of (class, old id).
+    """Instance ids 0..I-1 per image, one for each pair of class and instance, in the order of (class, old id).
 
     label, instance: integer maps [H, W] or [N, H, W], as a data set stores them: Cityscapes' 24001, COCO ids that
     collide with class ids, 16-bit PNGs. Pixels of class `ignore_index` count as one instance whatever their ids.
-    Returns int64 of the same shape (a Tensor for a Tensor). ValueError for float maps, unequal shapes, negative ids.
+    Returns int64 of the same shape, a Tensor for a Tensor. ValueError for float maps, unequal shapes, negative ids.
+
+    >>> import inade_lite as il
+    >>> label = np.array([[26, 26, 7], [26, 26, 7]])
+    >>> instance = np.array([[26001, 26000, 7], [26001, 26000, 7]])
+    >>> il.compact_instances(label, instance).tolist()
+    [[2, 1, 0], [2, 1, 0]]
     """
     single = len(label.shape) == 2
-    arrays = [_integer_map(name, m, single) for name, m in (("label", label), ("instance", instance))]
-    for name, array in zip(("label", "instance"), arrays, strict=True):
-        if array.min() < 0:
-            raise ValueError(f"{name}: id {array.min()} is negative; ids must be >= 0")
-    label_ids, instance_ids = arrays
+    label_ids = _integer_map("label", label, single)
+    instance_ids = _integer_map("instance", instance, single)
+    for name, ids in (("label", label_ids), ("instance", instance_ids)):
+        if ids.min() < 0:
+            raise ValueError(f"{name}: id {ids.min()} is negative; ids must be >= 0")
     if label_ids.shape != instance_ids.shape:
         raise ValueError(f"label {list(label.shape)} and instance {list(instance.shape)} differ in shape")
     if ignore_index is not None:
         instance_ids = np.where(label_ids == ignore_index, 0, instance_ids)
-    index, _ = _number(label_ids * (instance_ids.max() + 1) + instance_ids)
-    index = index[0] if single else index
-    return paddle.to_tensor(index) if isinstance(label, paddle.Tensor) else index
+    bound = instance_ids.max() + 1
+    keys = label_ids * bound + instance_ids  # a number for each pair
+    index, _ = _number(keys)
+    if single:
+        index = index[0]
+    if isinstance(label, paddle.Tensor):
+        return paddle.to_tensor(index)
+    return index
+
+
+# ---- The computations, on arrays
 
 
 def _number(keys):
-    """Number the distinct keys of each image: index like keys [N, ...], and keys int64 [N, S], padded by repetition."""
-    unique = [_unique(k.ravel()) for k in keys]
-    count = max(len(values) for values, _ in unique)
-    values = np.stack([np.pad(values, (0, count - len(values)), mode="edge") for values, _ in unique])
-    return np.stack([inverse.reshape(keys.shape[1:]) for _, inverse in unique]), values
+    """Number each image's distinct keys, the lowest first: keys [N, ...] -> index like keys, values int64 [N, S].
+
+    So values[n, index[n, ...]] is keys[n, ...]. S is the largest count of an image. Where an image has fewer distinct
+    keys, its last one is repeated.
+
+    >>> index, values = _number(np.array([[30, 10, 10], [20, 20, 20]]))
+    >>> index.tolist(), values.tolist()
+    ([[1, 0, 0], [0, 0, 0]], [[10, 30], [20, 20]])
+    """
+    index = []
+    values = []
+    for image in keys:
+        distinct, numbers = _unique(image.ravel())
+        index.append(numbers.reshape(image.shape))
+        values.append(distinct)
+    count = max(len(distinct) for distinct in values)
+    for n, distinct in enumerate(values):
+        missing = count - len(distinct)
+        values[n] = np.pad(distinct, (0, missing), mode="edge")
+    return np.stack(index), np.stack(values)
 
 
 def _unique(keys):
-    """np.unique with the inverse, for keys >= 0; a table instead of a sort unless the largest key forbids it."""
+    """np.unique(keys, return_inverse=True) of keys >= 0 [K]."""
     if keys.max() > 16 * keys.size:
         return np.unique(keys, return_inverse=True)
-    present = np.zeros(keys.max() + 1, np.int64)
+    # With small keys a table of all of them is faster than a sort.
+    count = keys.max() + 1
+    present = np.zeros(count, np.int64)
     present[keys] = 1
-    return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
+    number = np.cumsum(present) - 1
+    return np.flatnonzero(present), number[keys]
+
+
+def _paint_ids(ids, index):
+    """Segments.paint for arrays: the id of each pixel's segment, ids [N, S], index [N, H, W] -> [N, H, W]."""
+    pixels = index.reshape(len(index), -1)  # [N, H, W] -> [N, H*W]
+    painted = np.take_along_axis(ids, pixels, axis=1)
+    return painted.reshape(index.shape)
+
+
+def _table_rows(index, count):
+    """Rows [N, K] for entries [N, ...] in 0..count-1 of a table [N*count, C], which holds the images one by one."""
+    n = len(index)
+    first = count * np.arange(n)  # the row where each image begins
+    return index.reshape(n, -1) + first[:, None]
+
+
+def _taps(ids, kernel_size, stride, padding):
+    """Layout.taps of instance ids [N, h, w]: int32 [N, windows, K*K]."""
+    zeros = ids.size  # the row after those of all pixels; no id is as large
+    rows = np.arange(ids.size, dtype="int32")
+    rows = rows.reshape(ids.shape)
+    rows = windows(rows, kernel_size, stride, padding, outside=zeros)
+    owners = ids.astype("int32")
+    owners = windows(owners, kernel_size, stride, padding, outside=zeros)
+    center = owners[..., kernel_size**2 // 2, None]  # [N, windows, 1]
+    rows[owners != center] = zeros
+    return rows
+
+
+def _border(ids, count, kernel_size):
+    """Layout.border of instance ids [N, h, w] below count: rows of sums, int64 [B, 1], and of pixels, int64 [B]."""
+    n, h, w = ids.shape
+    owner = ids.reshape([n, h * w, 1])  # of q
+    # The instances at q + t for all taps t, [N, h*w, K*K]. Counted from the other end, tap t is -t: those at q - t.
+    around = windows(ids, kernel_size, stride=1, padding=kernel_size // 2)
+    centers = around[..., ::-1]
+    image, pixel, tap = np.nonzero(centers != owner)
+    instance = owner[image, pixel, 0]
+    sums = (image * count + instance) * kernel_size**2 + tap
+    pixels = image * h * w + pixel
+    return sums[:, None], pixels
 
 
 def _edges(instance):
+    """Layout.edges of instance ids [N, H, W]: bool [N, H, W]."""
+    down = instance[:, 1:] != instance[:, :-1]
+    across = instance[:, :, 1:] != instance[:, :, :-1]
     edges = np.zeros(instance.shape, bool)
-    down, across = instance[:, 1:] != instance[:, :-1], instance[:, :, 1:] != instance[:, :, :-1]
     edges[:, 1:] |= down
     edges[:, :-1] |= down
     edges[:, :, 1:] |= across
@@ -360,8 +594,15 @@ def _edges(instance):
     return edges
 
 
+# ---- Checks
+
+
 def _integer_map(name, value, single=False):
-    array = value.numpy() if isinstance(value, paddle.Tensor) else np.asarray(value)
+    """A map as an int64 ndarray [N, H, W]; a single one comes as [H, W]."""
+    if isinstance(value, paddle.Tensor):
+        array = value.numpy()
+    else:
+        array = np.asarray(value)
     if not np.issubdtype(array.dtype, np.integer):
         raise ValueError(f"{name}: a map holds integer ids, this one is {array.dtype}; cast it, e.g. .astype('int64')")
     if single:
@@ -372,7 +613,9 @@ def _integer_map(name, value, single=False):
 
 
 def _check_range(name, bound, ids, limit, remedy):
-    bad = np.unique(ids[(ids < 0) | (ids >= limit)])
+    """ValueError where a map has ids outside of 0..limit-1; bound is the name of the argument that sets the limit."""
+    outside = (ids < 0) | (ids >= limit)
+    bad = np.unique(ids[outside])
     if len(bad):
         n, y, x = np.argwhere(ids == bad[0])[0]
         raise ValueError(

@@ -6,44 +6,84 @@ from paddle import nn
 
 from .kernels import convolve, instance_norm
 
+# ---- Convolutions
+
+
+class Conv2D(nn.Conv2D):
+    """nn.Conv2D, in the form that is faster where it runs.
+
+    >>> list(Conv2D(3, 5, 3, padding=1)(paddle.zeros([1, 3, 8, 8])).shape)
+    [1, 5, 8, 8]
+    """
+
+    def forward(self, x):
+        """x [N, C, H, W] -> [N, O, H', W']."""
+        return convolve(x, self.weight, self.bias, self._stride[0], self._padding)
+
 
 class SpectralConv2D(nn.Layer):
-    """Convolution whose weight is divided by its largest singular value (Miyato et al., 2018).
+    """Convolution whose weight is divided by its largest singular value sigma (Miyato et al., 2018).
 
-    sigma = u' W v with W as [O, C*K*K]; a training forward improves v and then u by one power iteration, evaluation
-    uses them as they are. The weight itself is `weight`; u and v are buffers and travel with the state.
+        W as a matrix [O, C*K*K],        v <- W' u / |W' u|,        u <- W v / |W v|,        sigma = u' W v
+
+    A training forward first updates v and u like this, one step of the power iteration; a forward in evaluation uses
+    them as they are. `weight` is the weight before the division; u and v are buffers and are saved with it.
+
+    >>> conv = SpectralConv2D(3, 5, 3, padding=1)
+    >>> list(conv(paddle.zeros([1, 3, 8, 8])).shape), list(conv.u.shape), list(conv.v.shape)
+    ([1, 5, 8, 8], [5], [27])
     """
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True):
         super().__init__()
-        self.stride, self.padding = stride, padding
+        self.stride = stride
+        self.padding = padding
         self.weight = self.create_parameter([out_channels, in_channels, kernel_size, kernel_size])
-        self.bias = self.create_parameter([out_channels], is_bias=True) if bias else None
-        self.register_buffer("u", F.normalize(paddle.randn([out_channels]), axis=0))
-        self.register_buffer("v", F.normalize(paddle.randn([in_channels * kernel_size**2]), axis=0))
+        self.bias = None
+        if bias:
+            self.bias = self.create_parameter([out_channels], is_bias=True)
+        u = paddle.randn([out_channels])
+        v = paddle.randn([in_channels * kernel_size**2])
+        self.register_buffer("u", F.normalize(u, axis=0))
+        self.register_buffer("v", F.normalize(v, axis=0))
 
     def forward(self, x):
-        w = self.weight.flatten(1)  # [O, C*K*K]
+        """x [N, C, H, W] -> [N, O, H', W']."""
+        matrix = self.weight.flatten(1)  # [O, C, K, K] -> [O, C*K*K]
         if self.training:
             with paddle.no_grad():
-                self.v.set_value(F.normalize(paddle.matmul(w, self.u, transpose_x=True), axis=0, epsilon=1e-12))
-                self.u.set_value(F.normalize(paddle.matmul(w, self.v), axis=0, epsilon=1e-12))
-        # Copies, because the next forward changes u and v before this one's backward may have run.
-        sigma = paddle.dot(self.u.clone(), paddle.matmul(w, self.v.clone()))
-        # A convolution is linear in both, so the smaller one is divided.
-        x, weight = (x / sigma, self.weight) if x.size < self.weight.size else (x, self.weight / sigma)
+                self._iterate(matrix)
+        # Copies, because the next forward changes u and v, maybe before this one's backward has run.
+        u = self.u.clone()
+        v = self.v.clone()
+        sigma = paddle.dot(u, paddle.matmul(matrix, v))
+        # A convolution is linear in its input and in its weight. Whichever is smaller is divided.
+        weight = self.weight
+        if x.size < weight.size:
+            x = x / sigma
+        else:
+            weight = weight / sigma
         return convolve(x, weight, self.bias, self.stride, self.padding)
 
+    def _iterate(self, matrix):
+        """One step of the power iteration on the matrix [O, C*K*K]."""
+        v = paddle.matmul(matrix, self.u, transpose_x=True)
+        v = F.normalize(v, axis=0, epsilon=1e-12)
+        self.v.set_value(v)
+        u = paddle.matmul(matrix, self.v)
+        u = F.normalize(u, axis=0, epsilon=1e-12)
+        self.u.set_value(u)
 
-class Conv2D(nn.Conv2D):
-    """nn.Conv2D in the form that is faster where it runs."""
 
-    def forward(self, x):
-        return convolve(x, self.weight, self.bias, self._stride[0], self._padding)
+# ---- Normalization without learned parameters: the layer behind it gives scale and shift
 
 
 def normalization(name, channels):
-    """Normalization without learned parameters: "instance" or "batch"."""
+    """The normalization "instance" or "batch", without learned parameters. ValueError for another name.
+
+    >>> list(normalization("batch", 3)(paddle.zeros([2, 3, 4, 4])).shape)
+    [2, 3, 4, 4]
+    """
     if name == "instance":
         return InstanceNorm()
     if name == "batch":
@@ -52,44 +92,89 @@ def normalization(name, channels):
 
 
 class InstanceNorm(nn.Layer):
-    """Instance normalization without learned parameters."""
+    """Instance normalization without learned parameters.
+
+    >>> InstanceNorm()(paddle.to_tensor([[[[1.0, 3.0]]]])).round().tolist()
+    [[[[-1.0, 1.0]]]]
+    """
 
     def forward(self, x):
+        """x [N, C, H, W] -> [N, C, H, W]."""
         return instance_norm(x)
 
 
 class BatchNorm(nn.Layer):
-    """Batch normalization without learned parameters. The running variance is PyTorch's: unbiased, Paddle's is not."""
+    """Batch normalization without learned parameters.
+
+    The running variance is the unbiased one, as in PyTorch and so in the authors' weights. Paddle's would be biased.
+
+    >>> norm = BatchNorm(1)
+    >>> y = norm(paddle.to_tensor([[[[1.0, 3.0]]]]))
+    >>> y.round().tolist(), round(norm.running_var.tolist()[0], 2)  # 0.9 * 1 + 0.1 * 2
+    ([[[[-1.0, 1.0]]]], 1.1)
+    """
 
     def __init__(self, channels, momentum=0.9, epsilon=1e-5):
         super().__init__()
-        self.momentum, self.epsilon = momentum, epsilon
+        self.momentum = momentum
+        self.epsilon = epsilon
         self.register_buffer("running_mean", paddle.zeros([channels]))
         self.register_buffer("running_var", paddle.ones([channels]))
 
     def forward(self, x):
+        """x [N, C, H, W] -> [N, C, H, W]."""
         if not self.training:
             return F.batch_norm(x, self.running_mean, self.running_var, epsilon=self.epsilon)
-        before = self.momentum * self.running_var
-        y = F.batch_norm(x, self.running_mean, self.running_var, None, None, True, self.momentum, self.epsilon)
-        count = x.shape[0] * x.shape[2] * x.shape[3]
-        self.running_var.set_value(self.running_var + (self.running_var - before) / (count - 1))
+        kept = self.momentum * self.running_var
+        y = F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            training=True,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+        )
+        # Paddle has just added a share of the biased variance, a sum divided by count. Divided by count - 1, the same
+        # sum is larger by 1 / (count - 1) of that.
+        n, _, h, w = x.shape
+        count = n * h * w
+        added = self.running_var - kept
+        unbiased = self.running_var + added / (count - 1)
+        self.running_var.set_value(unbiased)
         return y
 
 
-def initialize(network, gain=0.02, noise_gain=None):
-    """Xavier normal with this gain for every convolution and Linear, zero biases; 0.02 is the original's start.
+# ---- Initialization
 
-    noise_gain: the gain of INADE's fc_noise, by default the same. INADE keeps its weight and bias. Returns the network.
+
+def initialize(network, gain=0.02, noise_gain=None):
+    """Give every convolution and Linear Xavier normal weights and zero biases. Returns the network.
+
+    The deviation of a weight is gain * sqrt(2 / (fan_in + fan_out)). The default gain is the original's.
+    noise_gain: the gain of INADE's fc_noise, by default the same. INADE's weight and bias tables stay as they are.
+
+    >>> linear = initialize(nn.Linear(50, 50), gain=1.0)
+    >>> round(float(linear.weight.std()), 1), float(linear.bias.abs().max())  # sqrt(2 / 100) is 0.14
+    (0.1, 0.0)
     """
     for name, layer in network.named_sublayers(include_self=True):
         weight = getattr(layer, "weight", None)
+        # A Linear's weight has 2 axes, a convolution's 4; INADE's table has 3.
         if weight is None or len(weight.shape) not in (2, 4):
             continue
-        # Linear stores [in, out], a convolution [out, in, K, K]; the sum is all that Xavier needs.
-        fans = (weight.shape[0] + weight.shape[1]) * (weight[0, 0].size if len(weight.shape) == 4 else 1)
-        scale = noise_gain if noise_gain is not None and name.endswith("fc_noise") else gain
-        weight.set_value(paddle.randn(weight.shape) * (scale * (2.0 / fans) ** 0.5))
-        if getattr(layer, "bias", None) is not None:
-            layer.bias.set_value(paddle.zeros(layer.bias.shape))
+        own_gain = gain
+        if noise_gain is not None and name.endswith("fc_noise"):
+            own_gain = noise_gain
+        deviation = own_gain * (2.0 / _fans(weight)) ** 0.5
+        weight.set_value(paddle.randn(weight.shape) * deviation)
+        bias = getattr(layer, "bias", None)
+        if bias is not None:
+            bias.set_value(paddle.zeros(bias.shape))
     return network
+
+
+def _fans(weight):
+    """fan_in + fan_out of a weight [in, out] of a Linear or [out, in, K, K] of a convolution."""
+    a, b, *kernel = weight.shape
+    taps = kernel[0] * kernel[1] if kernel else 1
+    return (a + b) * taps

@@ -1,9 +1,9 @@
 """Noise: one sample per instance, shared by every layer (paper, sections 3.3 and 3.4; built in notebook 4).
 
 While sampling, the noise of an instance is plain N(0, 1). While training, the encoder moves it to where it means the
-look of that instance in the real image:
+look of that instance in the real image. The paper calls this prior noise remapping:
 
-    noise' = noise * exp(logvar / 2) + mu                                    (prior noise remapping)
+    noise' = noise * exp(logvar / 2) + mu
 """
 
 from typing import NamedTuple
@@ -13,7 +13,14 @@ import paddle
 
 
 class NoiseParams(NamedTuple):
-    """What the encoder says of each instance: means and log-variances, each [N, I, Z]; zeros for an absent instance."""
+    """What the encoder says of each instance: means and log-variances, each [N, I, Z]; zeros for an absent instance.
+
+    The first two belong to the noise that makes scales, the last two to the noise that makes shifts ("bias").
+
+    >>> import inade_lite as il
+    >>> il.NoiseParams._fields
+    ('scale_mu', 'scale_logvar', 'bias_mu', 'bias_logvar')
+    """
 
     scale_mu: paddle.Tensor
     scale_logvar: paddle.Tensor
@@ -22,28 +29,54 @@ class NoiseParams(NamedTuple):
 
 
 def sample_noise(layout, noise_dim, seed=None):
-    """N(0, 1) for every instance, float32 [N, I, 2, Z]; index 0 scales, 1 shifts.
+    """Noise from N(0, 1) for every instance of a Layout, float32 [N, I, 2, Z]; index 0 makes scales, 1 shifts.
 
-    With a seed the values are the same on every device, and Paddle's own random state is neither used nor changed.
+    noise_dim: Z. seed: with an integer the numbers are the same on every device, and Paddle's own random state is
+    neither used nor changed; None draws from Paddle's random state.
+
+    >>> import inade_lite as il
+    >>> layout = il.Layout([[[0, 0, 0]]], [[[0, 1, 2]]], num_classes=1)
+    >>> list(il.sample_noise(layout, noise_dim=8).shape)
+    [1, 3, 2, 8]
     """
     shape = [len(layout), layout.num_instances, 2, noise_dim]
     if seed is None:
         return paddle.randn(shape)
-    return paddle.to_tensor(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
+    random = np.random.default_rng(seed)
+    noise = random.standard_normal(shape, dtype=np.float32)
+    return paddle.to_tensor(noise)
 
 
 def remap_noise(noise, params):
-    """Remap noise [N, I, 2, Z] by the encoder's NoiseParams. An absent instance (zeros) keeps its noise."""
-    mu = paddle.stack([params.scale_mu, params.bias_mu], axis=2)
+    """noise * exp(logvar / 2) + mu: noise [N, I, 2, Z] and the encoder's NoiseParams -> [N, I, 2, Z].
+
+    An absent instance keeps its noise, because its mean and log-variance are zeros.
+
+    >>> import inade_lite as il
+    >>> zero = paddle.zeros([1, 1, 1])
+    >>> params = il.NoiseParams(zero + 3, zero, zero - 1, zero)
+    >>> il.remap_noise(paddle.ones([1, 1, 2, 1]), params).flatten().tolist()
+    [4.0, 0.0]
+    """
+    mu = paddle.stack([params.scale_mu, params.bias_mu], axis=2)  # [N, I, 2, Z]
     logvar = paddle.stack([params.scale_logvar, params.bias_logvar], axis=2)
-    return noise * paddle.exp(0.5 * logvar) + mu
+    std = paddle.exp(0.5 * logvar)
+    return noise * std + mu
 
 
 def kl_divergence(params):
-    """KL(N(mu, exp(logvar)) || N(0, 1)) = -1/2 sum(1 + logvar - mu^2 - exp(logvar)), a scalar in nats.
+    """How far the noise of the NoiseParams is from plain noise, a scalar in nats.
+
+        KL(N(mu, exp(logvar)) || N(0, 1)) = -1/2 sum(1 + logvar - mu^2 - exp(logvar))
 
     The sum runs over batch, instances, dimensions and both halves of the noise, as in the original.
+
+    >>> import inade_lite as il
+    >>> zero = paddle.zeros([1, 1, 1])
+    >>> float(il.kl_divergence(il.NoiseParams(zero + 3, zero, zero, zero)))
+    4.5
     """
     mu = paddle.stack([params.scale_mu, params.bias_mu])
     logvar = paddle.stack([params.scale_logvar, params.bias_logvar])
-    return -0.5 * (1 + logvar - mu * mu - logvar.exp()).sum()
+    terms = 1 + logvar - mu * mu - logvar.exp()
+    return -0.5 * terms.sum()

@@ -1,12 +1,22 @@
-"""Training (built in notebook 5): the generator with its encoder, then the discriminator.
+"""Training (built in notebook 5): one step of the GAN, then many of them, then what is kept of a run.
 
-Part of every batch learns to rebuild its real pictures from the encoder's noise, the rest to please the discriminator
-from plain N(0, 1) noise: training sees what sampling will bring, and the look of an instance stays tied to its noise.
+One step trains the generator with its encoder, then the discriminator, and then updates the running average of the
+generator, which is the one that draws samples:
+
+    generator      adversarial + lambda_feature * feature matching + lambda_kl / 2 * KL + lambda_pixel * pixel
+                   (+ lambda_perceptual * perceptual, if one is given)
+    discriminator  loss of the fake pictures + loss of the real ones
+    average        ema <- decay * ema + (1 - decay) * generator
+
+Each batch is shared out. The noise of its first pictures is remapped by the encoder, so that it knows the real picture,
+and they are to be rebuilt. The others get plain N(0, 1) noise, as in sampling, and only have to look real. The first
+ties the look of an instance to its noise; the second makes plain noise good enough to sample from.
 """
 
 import contextlib
 import csv
 import functools
+import itertools
 import math
 import signal
 import threading
@@ -29,50 +39,54 @@ from .maps import Layout
 from .methods import find_method
 from .modules import initialize
 from .noise import kl_divergence, sample_noise
-from .weights.tensors import load_state, read_tensors, state_arrays, write_tensors
+from .weights.tensors import adam_arrays, load_adam, load_state, read_tensors, state_arrays, write_tensors
 
-CHECKPOINT, MODEL = "checkpoint.safetensors", "model.safetensors"  # of a run, in its folder
+NETWORKS = ("generator", "ema", "encoder", "discriminator")  # of a Trainer
 
-
+# The files in the folder of a run, besides its previews.
+CHECKPOINT = "checkpoint.safetensors"  # all that training needs to go on
+MODEL = "model.safetensors"  # what sampling needs, see save_pretrained
 LOSSES = "losses.csv"
-
-
-NETWORKS = ("generator", "ema", "encoder", "discriminator")
-
-
-OPTIMIZED = {"optimizer_g": ("generator", "encoder"), "optimizer_d": ("discriminator",)}
 
 
 class Trainer:
     """Trains a generator, its encoder and a discriminator on a data set.
 
-    dataset: anything with items, num_classes and class_names as in `inade_lite.data`; all items of one size.
+    config: a TrainConfig. The same config, data and number of steps give the same weights.
+    dataset: anything with items, num_classes and class_names as in `inade_lite.data`, all items of one size. A data set
+    of files is read once first: one ValueError lists all that is wrong with it.
     preview: the items shown in previews, by default the first eight of the data set.
-    perceptual: (fake, real) -> scalar, with lambda_perceptual; both [N, 3, H, W] in [-1, 1].
-    A data set of files is read once first: one ValueError lists all that is wrong with it.
+    perceptual: (fake, real) -> scalar, for lambda_perceptual; both [N, 3, H, W] in [-1, 1].
 
-    `generator` learns, `ema` is its running average and samples. The same config, data and steps give the same weights.
+    `generator` learns, `ema` is its running average. `encoder` is None if the method has none. `steps_done` counts the
+    steps, `seconds` the time they took, and `history` has a row of mean losses for every `log_every` steps.
+
+    >>> import inade_lite as il
+    >>> small = il.TrainConfig(base_channels=2, encoder_channels=2, discriminator_channels=2, num_upsamplings=3)
+    >>> trainer = il.Trainer(small, il.ToyTown("train", 32, length=8))
+    >>> trainer.fit(steps=1, progress=False)
     """
 
     def __init__(self, config, dataset, preview=None, perceptual=None):
-        self.config, self.dataset, self.perceptual = config, dataset, perceptual
         if config.lambda_perceptual and perceptual is None:
             raise ValueError(
                 f"lambda_perceptual={config.lambda_perceptual} weighs a perceptual loss, and there is none: "
                 "give Trainer(config, dataset, perceptual=...); the command line has none, leave the option at 0"
             )
+        self.config = config
+        self.dataset = dataset
+        self.perceptual = perceptual
         self.method = find_method(config.method)
-        self.steps_done, self.seconds, self.history = 0, 0.0, []
-        self._own_folders = set()
         if hasattr(dataset, "check"):
             dataset.check()
-        if preview is None:
-            preview = [dataset[i] for i in range(min(8, len(dataset)))]
-        if config.crop:
-            preview = [augment(item, np.random.default_rng(config.seed), config.crop) for item in preview]
-        self.preview_items = preview
+        self.preview_items = self._preview_items(preview)
         self.image_size = tuple(self.preview_items[0]["image"].shape[1:])
+        self.steps_done = 0
+        self.seconds = 0.0
+        self.history = []
+        self._own_folders = set()  # those that hold this run, and no other
 
+        # The order in which the networks are made and initialized decides what each draws from the seed.
         paddle.seed(config.seed)
         self.generator = initialize(self._new_generator(), config.init_gain, config.noise_gain)
         self.ema = self._new_generator()
@@ -81,209 +95,285 @@ class Trainer:
         self.encoder = self.method.new_encoder(asdict(config), self.generator)
         if self.encoder is not None:
             initialize(self.encoder, config.init_gain)
-        in_channels = dataset.num_classes + 1 + 3  # labels, edges, image
-        self.discriminator = initialize(
-            MultiscaleDiscriminator(
-                in_channels, config.discriminator_channels, config.discriminator_scales, config.discriminator_layers
-            ),
-            config.init_gain,
+        discriminator = MultiscaleDiscriminator(
+            dataset.num_classes + 1 + 3,  # one-hot classes, edges, colors
+            config.discriminator_channels,
+            config.discriminator_scales,
+            config.discriminator_layers,
         )
-        self.optimizer_g = self._adam(config.learning_rate_g, self.generator, self.encoder)
-        self.optimizer_d = self._adam(config.learning_rate_d, self.discriminator)
+        self.discriminator = initialize(discriminator, config.init_gain)
+        self.optimizer_g = self._adam(config.learning_rate_g, self._parameters("generator", "encoder"))
+        self.optimizer_d = self._adam(config.learning_rate_d, self._parameters("discriminator"))
+
+    def _preview_items(self, items):
+        """These items, or the first of the data set, all cropped at the same place if the config crops."""
+        if items is None:
+            count = min(8, len(self.dataset))
+            items = [self.dataset[i] for i in range(count)]
+        if not self.config.crop:
+            return items
+        cropped = []
+        for item in items:
+            rng = np.random.default_rng(self.config.seed)
+            cropped.append(augment(item, rng, self.config.crop))
+        return cropped
 
     def _new_generator(self):
+        """An untrained generator as the config describes it."""
         return self.method.new_generator(asdict(self.config), self.dataset.num_classes, self.image_size)
 
-    def _adam(self, rate, *networks):
-        parameters = [p for network in networks if network is not None for p in network.parameters()]
-        return paddle.optimizer.Adam(rate, self.config.beta1, self.config.beta2, parameters=parameters)
+    def _adam(self, rate, parameters):
+        """An Adam with this learning rate for {name: parameter}."""
+        beta1, beta2 = self.config.beta1, self.config.beta2
+        return paddle.optimizer.Adam(rate, beta1, beta2, parameters=list(parameters.values()))
 
-    # ---- One step
+    # ---- One step: generator, discriminator, average
 
     def step(self, batch):
-        """Update generator and encoder, then the discriminator. Returns the loss terms, scalar Tensors."""
-        paddle.seed(self.config.seed * 1_000_003 + self.steps_done)  # a resumed run draws what an unbroken one draws
+        """Train on one collated batch. Returns the loss terms, {name: scalar Tensor}.
+
+        >>> import inade_lite as il
+        >>> town = il.ToyTown("train", 32, length=2)
+        >>> small = il.TrainConfig(base_channels=2, encoder_channels=2, discriminator_channels=2, num_upsamplings=3)
+        >>> sorted(il.Trainer(small, town).step(il.collate([town[0], town[1]])))
+        ['adversarial', 'fake', 'feature', 'kl', 'pixel', 'real']
+        """
+        # Every step has a seed of its own, so that a resumed run draws what an unbroken one draws.
+        paddle.seed(self.config.seed * 1_000_003 + self.steps_done)
         self._set_rates()
-        real = paddle.to_tensor(batch["image"])
+        real = paddle.to_tensor(batch["image"])  # [N, 3, H, W]
         layout = Layout.of(batch, self.dataset)
-        scene = layout.scene()
+        scene = layout.scene()  # [N, L + 1, H, W]: one-hot classes and edges, what the discriminator sees of the maps
+
         fake, terms = self._generator_step(layout, scene, real)
         if self.config.fresh_fakes:
             with paddle.no_grad():
                 fake, _ = self._generate(layout, real)
         terms |= self._discriminator_step(scene, fake.detach(), real)
-        self._average()
+        self._average_step()
         self.steps_done += 1
         return terms
 
-    def _set_rates(self):
-        c = self.config
-        if c.decay_steps:
-            share = min(1, max(0, 1 - (self.steps_done - c.decay_from) / c.decay_steps))
-            self.optimizer_g.set_lr(share * c.learning_rate_g)
-            self.optimizer_d.set_lr(share * c.learning_rate_d)
-
-    def _known(self, real):
-        """How many pictures of a batch, from the front, have noise that knows them."""
-        return round(len(real) * (1 - self.config.plain_share))
-
-    def _generate(self, layout, real):
-        """Pictures from fresh noise, and the NoiseParams that remapped the noise of the known ones."""
-        noise, latent = start(self.generator, layout)
-        known = self._known(real)
-        if self.encoder is None or not known:
-            return self.generator(layout, noise, latent), None
-        params = self.encoder(real[:known], layout[:known])
-        told = self.generator.remap(params, noise[:known], latent[:known])
-        noise = paddle.concat([told[0], noise[known:]])
-        latent = paddle.concat([told[1], latent[known:]])
-        return self.generator(layout, noise, latent), params
-
     def _generator_step(self, layout, scene, real):
-        c, known, terms = self.config, self._known(real), {}
+        """Train generator and encoder. Returns the pictures [N, 3, H, W] and the loss terms."""
+        config = self.config
+        known = self._known(real)
         fake, params = self._generate(layout, real)
+        fake_pair = paddle.concat([scene, fake], axis=1)  # [N, L + 1 + 3, H, W]
+        # The generator learns through the discriminator, which does not learn here.
         with frozen(self.discriminator):
-            judged = self.discriminator(paddle.concat([scene, fake], axis=1))
-        terms["adversarial"] = losses.adversarial_loss(judged, c.gan_mode)
+            judged = self.discriminator(fake_pair)
+
+        terms = {"adversarial": losses.adversarial_loss(judged, config.gan_mode)}
         if known:
+            # The pictures whose noise knows the real ones are to have their features, too.
+            real_pair = paddle.concat([scene[:known], real[:known]], axis=1)
             with constant(self.discriminator):
-                wanted = self.discriminator(paddle.concat([scene[:known], real[:known]], axis=1))
+                wanted = self.discriminator(real_pair)
             rebuilt = [[features[:known] for features in scale] for scale in judged]
-            terms["feature"] = c.lambda_feature * losses.feature_matching_loss(rebuilt, wanted, c.feature_from)
+            feature = losses.feature_matching_loss(rebuilt, wanted, config.feature_from)
+            terms["feature"] = config.lambda_feature * feature
         if params is not None:
-            terms["kl"] = 0.5 * c.lambda_kl * kl_divergence(params)
-        if known and c.lambda_pixel:
-            pixel = losses.pixel_loss(fake[:known], real[:known], layout[:known], c.instance_share)
-            terms["pixel"] = c.lambda_pixel * pixel
-        if known and c.lambda_perceptual:
-            terms["perceptual"] = c.lambda_perceptual * self.perceptual(fake[:known], real[:known])
+            terms["kl"] = 0.5 * config.lambda_kl * kl_divergence(params)
+        if known and config.lambda_pixel:
+            pixel = losses.pixel_loss(fake[:known], real[:known], layout[:known], config.instance_share)
+            terms["pixel"] = config.lambda_pixel * pixel
+        if known and config.lambda_perceptual:
+            terms["perceptual"] = config.lambda_perceptual * self.perceptual(fake[:known], real[:known])
+
         sum(terms.values()).backward()
         self.optimizer_g.step()
         self.optimizer_g.clear_grad()
         return fake, terms
 
+    def _generate(self, layout, real):
+        """Pictures [N, 3, H, W] from fresh noise, and the NoiseParams that remapped the noise of the known ones."""
+        noise, latent = start(self.generator, layout)  # [N, I, 2, Z], [N, latent_dim]
+        known = self._known(real)
+        if self.encoder is None or not known:
+            return self.generator(layout, noise, latent), None
+        params = self.encoder(real[:known], layout[:known])
+        if latent is None:
+            latent = paddle.zeros([len(real), 1])  # latent_dim is 0, so that the generator does not look at it
+        known_noise, known_latent = self.generator.remap(params, noise[:known], latent[:known])
+        noise = paddle.concat([known_noise, noise[known:]])
+        latent = paddle.concat([known_latent, latent[known:]])
+        return self.generator(layout, noise, latent), params
+
+    def _known(self, real):
+        """How many pictures of a batch, counted from the front, have noise that knows them."""
+        return round(len(real) * (1 - self.config.plain_share))
+
     def _discriminator_step(self, scene, fake, real):
-        """The pictures just made serve again: the original draws new ones, which costs a pass."""
-        both = paddle.concat([paddle.concat([scene, image], axis=1) for image in (fake, real)])
-        terms, scores = {}, losses.split_batch(self.discriminator(both))
-        terms["fake"], terms["real"] = losses.discriminator_losses(*scores, self.config.gan_mode)
-        sum(terms.values()).backward()
+        """Train the discriminator. Returns the loss terms.
+
+        fake: [N, 3, H, W] without gradients. They are the pictures of the generator's step, unless `fresh_fakes` is
+        set. The original always draws new ones, which costs another pass through encoder and generator.
+        """
+        fake_pair = paddle.concat([scene, fake], axis=1)
+        real_pair = paddle.concat([scene, real], axis=1)
+        # One pass for both: no layer of the discriminator mixes the pictures of a batch.
+        outputs = self.discriminator(paddle.concat([fake_pair, real_pair]))
+        fake_scores, real_scores = losses.split_batch(outputs)
+        fake_loss, real_loss = losses.discriminator_losses(fake_scores, real_scores, self.config.gan_mode)
+        (fake_loss + real_loss).backward()
         self.optimizer_d.step()
         self.optimizer_d.clear_grad()
-        return terms
+        return {"fake": fake_loss, "real": real_loss}
 
     @paddle.no_grad()
-    def _average(self):
-        """ema <- decay * ema + (1 - decay) * generator, with a shorter memory during the first steps."""
+    def _average_step(self):
+        """ema <- decay * ema + (1 - decay) * generator."""
+        # The memory is shorter during the first steps. Otherwise the average would hold on to the untrained weights.
         decay = min(self.config.ema_decay, (1 + self.steps_done) / (10 + self.steps_done))
         for average, value in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
-            average.add_((value - average) * (1 - decay))  # on CPU several times faster than lerp_
+            average.add_((value - average) * (1 - decay))  # on a CPU several times faster than lerp_
         for average, value in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
             average.set_value(value)
 
-    # ---- A run
+    def _set_rates(self):
+        """Both learning rates stay as they are up to decay_from, then fall linearly to 0 within decay_steps."""
+        config = self.config
+        if config.decay_steps:
+            share = 1 - (self.steps_done - config.decay_from) / config.decay_steps
+            share = min(1, max(0, share))
+            self.optimizer_g.set_lr(share * config.learning_rate_g)
+            self.optimizer_d.set_lr(share * config.learning_rate_d)
+
+    # ---- Many steps
 
     def fit(self, steps, folder=None, on_preview=None, progress=True):
         """Train for so many more steps.
 
         folder: where to keep losses.csv, the previews and the checkpoint; ValueError if it holds another run.
-        on_preview(trainer) is called with every
-        preview. Ctrl-C finishes the step, saves the checkpoint (with a folder) and raises KeyboardInterrupt.
-        FloatingPointError where a loss is no longer finite; the last checkpoint is left as it was.
+        on_preview: called as on_preview(trainer) with every preview. progress: whether to show a bar.
+
+        Ctrl-C finishes the step, saves the checkpoint (with a folder) and raises KeyboardInterrupt.
+        FloatingPointError if a loss is no longer finite; the last checkpoint is left as it was.
         """
-        c, folder = self.config, folder and Path(folder)
-        source = batches(self.dataset, c.batch_size, c.seed, self.steps_done, self._augment(), c.workers)
-        sums, start, last = {}, time.perf_counter() - self.seconds, self.steps_done + steps
+        config = self.config
         if folder:
+            folder = Path(folder)
             self._open_folder(folder)
+        source = batches(
+            self.dataset,
+            config.batch_size,
+            config.seed,
+            start_step=self.steps_done,
+            augment=self._augment(),
+            workers=config.workers,
+        )
+        start_time = time.perf_counter() - self.seconds
+        last = self.steps_done + steps
+        unlogged = {}  # the loss terms since the last row of the log, {name: [scalar, ...]}
         with _deferred_interrupt() as interrupted, tqdm(total=steps, unit="step", disable=not progress) as bar:
             while self.steps_done < last and not interrupted:
                 for name, value in self.step(next(source)).items():
-                    sums.setdefault(name, []).append(value.detach())
-                self.seconds = time.perf_counter() - start
-                if self.steps_done % c.log_every == 0:
-                    row = self._log(sums, folder)
-                    bar.set_postfix({name: f"{row[name]:.2f}" for name in sums})
-                    sums = {}
+                    unlogged.setdefault(name, []).append(value.detach())
+                self.seconds = time.perf_counter() - start_time
+                if self.steps_done % config.log_every == 0:
+                    row = self._log(unlogged, folder)
+                    bar.set_postfix({name: f"{row[name]:.2f}" for name in unlogged})
+                    unlogged = {}
                 bar.update()
-                if self.steps_done % c.preview_every == 0:
+                if self.steps_done % config.preview_every == 0:
                     self._show(folder, on_preview)
-                if folder and self.steps_done % c.save_every == 0:
-                    self._save_sound(folder, sums)
+                if folder and self.steps_done % config.save_every == 0:
+                    self._save_sound(folder, unlogged)
             if folder:
-                self._save_sound(folder, sums)
+                self._save_sound(folder, unlogged)
         if interrupted:
             where = f"; Trainer.resume({str(folder)!r}, dataset) goes on" if folder else ""
             raise KeyboardInterrupt(f"stopped after step {self.steps_done}{where}")
 
     def _augment(self):
-        crop, flip = self.config.crop or None, self.config.flip
-        return functools.partial(augment, crop=crop, flip=flip) if crop or flip else None
+        """What `batches` does with an item, or None."""
+        config = self.config
+        if not config.crop and not config.flip:
+            return None
+        return functools.partial(augment, crop=config.crop or None, flip=config.flip)
 
-    def _log(self, sums, folder):
-        row = {"step": self.steps_done, "seconds": round(self.seconds, 1), **self._means(sums)}
+    def _log(self, unlogged, folder):
+        """Add a row to the history and to losses.csv, and return it."""
+        row = {"step": self.steps_done, "seconds": round(self.seconds, 1), **self._means(unlogged)}
         self.history.append(row)
         if folder:
             _write_rows(folder / LOSSES, [row], "a")
         return row
 
-    def _means(self, sums):
-        """The mean of each term since the last row; FloatingPointError if one is not finite."""
-        means = {name: float(paddle.stack(values).mean()) for name, values in sums.items()}
-        for name, mean in means.items():
+    def _means(self, unlogged):
+        """The mean of each term since the last row, {name: float}. FloatingPointError if one is not finite."""
+        means = {}
+        for name, values in unlogged.items():
+            # Reading a number waits for the device. So it is done here, once for many steps.
+            mean = float(paddle.stack(values).mean())
             if not math.isfinite(mean):
                 raise FloatingPointError(
                     f"the loss {name!r} is {mean} at step {self.steps_done}; start from the last checkpoint with "
                     f"a smaller learning rate (now {self.config.learning_rate_g} and {self.config.learning_rate_d})"
                 )
+            means[name] = mean
         return means
 
-    def _save_sound(self, folder, sums):
-        """A broken run must not replace the last good checkpoint."""
-        self._means(sums)
-        self.save(folder)
-
-    def _open_folder(self, folder):
-        """Make the folder and start its loss log afresh from what is known, so that it never tells a step twice."""
-        if folder.resolve() not in self._own_folders:
-            refuse_a_run(folder)
-        with naming(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        self._own_folders.add(folder.resolve())
-        _write_rows(folder / LOSSES, self.history, "w")
-
-    def _show(self, folder, on_preview):
-        if folder:
-            rows = to_uint8(np.stack(list(self.preview().values())))  # [R, N, H, W, 3]
-            image = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
-            write_file(folder / f"preview_{self.steps_done:06d}.png", png(image))
-        if on_preview is not None:
-            on_preview(self)
+    # ---- Previews
 
     @paddle.no_grad()
     def preview(self):
-        """The preview items as {"real", "rebuilt", "sample 1", "sample 2"}, each ndarray [8, 3, H, W] in [-1, 1].
+        """The preview items as {"real", "rebuilt", "sample 1", "sample 2"}, each ndarray [N, 3, H, W] in [-1, 1].
 
-        Noise and latent are the same in every preview, so that only the training moves. No encoder, no "rebuilt".
+        Noise and latent are the same in every preview, so that what changes is due to training alone. A method
+        without an encoder has no "rebuilt".
+
+        >>> import inade_lite as il
+        >>> small = il.TrainConfig(base_channels=2, num_upsamplings=3)
+        >>> rows = il.Trainer(small, il.ToyTown("train", 32, length=8)).preview()
+        >>> {name: images.shape for name, images in rows.items()}["rebuilt"]
+        (8, 3, 32, 32)
         """
-        batch, c = collate(self.preview_items), self.config
+        batch = collate(self.preview_items)
         layout = Layout.of(batch, self.dataset)
-        random = np.random.default_rng(c.seed)
-        latents = random.standard_normal([3, len(layout), max(1, self.ema.latent_dim)], dtype=np.float32)
-        inputs = [(sample_noise(layout, self.ema.noise_dim, k), paddle.to_tensor(latents[k])) for k in range(3)]
+        random = np.random.default_rng(self.config.seed)
+        latent_dim = max(1, self.ema.latent_dim)  # a generator without a latent does not look at it
+        latents = random.standard_normal([3, len(layout), latent_dim], dtype=np.float32)
+        draws = []  # of noise and latent: one to rebuild from, two to sample from
+        for k in range(3):
+            noise = sample_noise(layout, self.ema.noise_dim, k)
+            draws.append((noise, paddle.to_tensor(latents[k])))
+
         rows = {"real": batch["image"]}
         if self.encoder is not None:
+            real = paddle.to_tensor(batch["image"])
             with constant(self.encoder):
-                params = self.encoder(paddle.to_tensor(batch["image"]), layout)
-            rows["rebuilt"] = self.ema(layout, *self.ema.remap(params, *inputs[0])).numpy()
+                params = self.encoder(real, layout)
+            noise, latent = self.ema.remap(params, *draws[0])
+            rows["rebuilt"] = self.ema(layout, noise, latent).numpy()
         for k in (1, 2):
-            rows[f"sample {k}"] = self.ema(layout, *inputs[k]).numpy()
+            noise, latent = draws[k]
+            rows[f"sample {k}"] = self.ema(layout, noise, latent).numpy()
         return rows
 
-    # ---- Checkpoints
+    def _show(self, folder, on_preview):
+        """Write a preview into the folder and hand it on, if there are such."""
+        if folder:
+            rows = np.stack(list(self.preview().values()))
+            pixels = to_uint8(rows)  # [R, N, 3, H, W] -> [R, N, H, W, 3]
+            count, images, height, width, _ = pixels.shape
+            # [R, N, H, W, 3] -> [R, H, N, W, 3] -> [R*H, N*W, 3]
+            grid = pixels.transpose(0, 2, 1, 3, 4).reshape(count * height, images * width, 3)
+            write_file(folder / f"preview_{self.steps_done:06d}.png", png(grid))
+        if on_preview is not None:
+            on_preview(self)
+
+    # ---- The checkpoint
 
     def describe(self):
-        """Where the run stands, as a JSON-able dict."""
+        """Where the run stands, as a JSON-able dict.
+
+        >>> import inade_lite as il
+        >>> small = il.TrainConfig(base_channels=2, num_upsamplings=3)
+        >>> il.Trainer(small, il.ToyTown("train", 32, length=8)).describe()["image_size"]
+        [32, 32]
+        """
         return {
             "train_config": asdict(self.config),
             "image_size": list(self.image_size),
@@ -297,8 +387,8 @@ class Trainer:
         tensors = {}
         for name, network in self._networks().items():
             tensors |= state_arrays(network, f"{name}.")
-        for name in OPTIMIZED:
-            tensors |= {f"{name}.{key}": value.numpy() for key, value in self._optimizer_names(name).items()}
+        tensors |= adam_arrays(self.optimizer_g, self._parameters("generator", "encoder"), "optimizer_g.")
+        tensors |= adam_arrays(self.optimizer_d, self._parameters("discriminator"), "optimizer_d.")
         metadata = {**self.describe(), "history": self.history}
         write_tensors(Path(folder) / CHECKPOINT, tensors, metadata)
 
@@ -306,74 +396,73 @@ class Trainer:
     def resume(cls, folder, dataset, preview=None, perceptual=None, **changes):
         """A Trainer that goes on exactly where `save` stood.
 
-        changes: fields of TrainConfig that are to be other than in the checkpoint; those in MAY_CHANGE are taken, any
-        other that differs is a ValueError that names it.
+        changes: fields of TrainConfig that are to be other than in the checkpoint. Those in MAY_CHANGE are taken; any
+        other that differs is a ValueError that names it, and so is another data set.
+
+        >>> import tempfile, inade_lite as il
+        >>> folder, town = tempfile.mkdtemp(), il.ToyTown("train", 32, length=8)
+        >>> il.Trainer(il.TrainConfig(base_channels=2, num_upsamplings=3), town).save(folder)
+        >>> il.Trainer.resume(folder, town, log_every=5).config.log_every
+        5
         """
         path = Path(folder) / CHECKPOINT
         tensors, metadata = read_tensors(path)
         config = TrainConfig(**metadata["train_config"])
-        fixed = [name for name, value in changes.items() if value != getattr(config, name) and name not in MAY_CHANGE]
-        if fixed:
-            differ = ", ".join(f"{name}={getattr(config, name)!r}, not {changes[name]!r}" for name in fixed)
+        refused = []
+        for name, value in changes.items():
+            trained_with = getattr(config, name)
+            if value != trained_with and name not in MAY_CHANGE:
+                refused.append(f"{name}={trained_with!r}, not {value!r}")
+        if refused:
             raise ValueError(
-                f"{path} was trained with {differ}; leave that out to go on, or start a new run in another folder. "
-                f"These may change: {', '.join(MAY_CHANGE)}"
+                f"{path} was trained with {', '.join(refused)}; leave that out to go on, or start a new run in another "
+                f"folder. These may change: {', '.join(MAY_CHANGE)}"
             )
         trainer = cls(replace(config, **changes), dataset, preview, perceptual)
-        for name, here in (("num_classes", dataset.num_classes), ("image_size", list(trainer.image_size))):
-            if metadata[name] != here:
-                raise ValueError(f"{path} was trained with {name} {metadata[name]}, this data set has {here}")
+        here = {"num_classes": dataset.num_classes, "image_size": list(trainer.image_size)}
+        for name, value in here.items():
+            if metadata[name] != value:
+                raise ValueError(f"{path} was trained with {name} {metadata[name]}, this data set has {value}")
+
         for name, network in trainer._networks().items():
             load_state(network, tensors, path, f"{name}.")
-        for name in OPTIMIZED:
-            trainer._load_optimizer(name, tensors)
-        trainer.steps_done, trainer.seconds = metadata["steps"], metadata["seconds"]
+        load_adam(trainer.optimizer_g, trainer._parameters("generator", "encoder"), tensors, "optimizer_g.")
+        load_adam(trainer.optimizer_d, trainer._parameters("discriminator"), tensors, "optimizer_d.")
+        trainer.steps_done = metadata["steps"]
+        trainer.seconds = metadata["seconds"]
         trainer.history = metadata["history"]
         trainer._own_folders.add(Path(folder).resolve())
         return trainer
 
+    def _save_sound(self, folder, unlogged):
+        """Save unless a loss is not finite: a broken run must not replace the last good checkpoint."""
+        self._means(unlogged)
+        self.save(folder)
+
     def _networks(self):
-        return {name: getattr(self, name) for name in NETWORKS if getattr(self, name) is not None}
+        """{name: network} of those that there are: a method may have no encoder."""
+        networks = {name: getattr(self, name) for name in NETWORKS}
+        return {name: network for name, network in networks.items() if network is not None}
 
-    def _parameters_of(self, optimizer):
-        """{parameter's name in the checkpoint: parameter}; Paddle's own names change from one process to the next."""
-        return {
-            f"{network}.{name}": parameter
-            for network in OPTIMIZED[optimizer]
-            if network in self._networks()
-            for name, parameter in getattr(self, network).named_parameters()
-        }
+    def _parameters(self, *names):
+        """{"<network>.<parameter>": parameter} of these networks, where there are such."""
+        parameters = {}
+        for name in names:
+            network = getattr(self, name)
+            if network is not None:
+                parameters |= {f"{name}.{key}": parameter for key, parameter in network.named_parameters()}
+        return parameters
 
-    def _optimizer_names(self, optimizer):
-        """Adam's state under the checkpoint's names: {"<network>.<parameter>@moment1_0": Tensor, ...}."""
-        state = getattr(self, optimizer).state_dict()
-        named = {}
-        for name, parameter in self._parameters_of(optimizer).items():
-            for key in ("moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0"):
-                if f"{parameter.name}_{key}" in state:
-                    named[f"{name}@{key}"] = state[f"{parameter.name}_{key}"]
-        return named
+    # ---- The folder of a run
 
-    def _load_optimizer(self, optimizer, tensors):
-        parameters, state = self._parameters_of(optimizer), {}
-        for name, value in tensors.items():
-            if name.startswith(f"{optimizer}."):
-                parameter, key = name[len(optimizer) + 1 :].split("@")
-                state[f"{parameters[parameter].name}_{key}"] = paddle.to_tensor(value)
-        getattr(self, optimizer).set_state_dict(state)
-
-
-def holds_a_run(folder):
-    """Whether a folder holds what a run has left: its checkpoint or its model."""
-    return any((Path(folder) / name).exists() for name in (CHECKPOINT, MODEL))
-
-
-def refuse_a_run(folder):
-    """ValueError if a folder holds a run, which a new one would overwrite."""
-    if holds_a_run(folder):
-        raise ValueError(
-            f"{folder} holds a run already; go on with it (Trainer.resume, or train --resume), or name another folder"
-        )
+    def _open_folder(self, folder):
+        """Make the folder and start its loss log afresh from what is known, so that no step gets two rows."""
+        if folder.resolve() not in self._own_folders:
+            refuse_a_run(folder)
+        with naming(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._own_folders.add(folder.resolve())
+        _write_rows(folder / LOSSES, self.history, "w")
 
 
 def start_or_resume(config, dataset, folder, steps, preview=None, perceptual=None):
@@ -381,34 +470,88 @@ def start_or_resume(config, dataset, folder, steps, preview=None, perceptual=Non
 
     A run of this config in `folder` that has not come to its end goes on. A finished one stays as it is, and so does a
     run of another config: the new trainer gets the next free name, <folder>_2, <folder>_3, ...
+
+    >>> import tempfile, inade_lite as il
+    >>> small = il.TrainConfig(base_channels=2, num_upsamplings=3)
+    >>> trainer, folder = il.start_or_resume(small, il.ToyTown("train", 32), tempfile.mkdtemp(), steps=100)
+    >>> trainer.steps_done
+    0
     """
-    folder, number = Path(folder), 1
-    while True:
-        place = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
+    folder = Path(folder)
+    place = folder
+    for number in itertools.count(2):
         if not holds_a_run(place):
             return Trainer(config, dataset, preview, perceptual), place
         if (place / CHECKPOINT).exists():
             _, metadata = read_tensors(place / CHECKPOINT)
             if TrainConfig(**metadata["train_config"]) == config and metadata["steps"] < steps:
                 return Trainer.resume(place, dataset, preview, perceptual), place
-        number += 1
+        place = folder.with_name(f"{folder.name}_{number}")
+
+
+def holds_a_run(folder):
+    """Whether a folder holds what a run has left: its checkpoint or its model.
+
+    >>> import tempfile
+    >>> holds_a_run(tempfile.mkdtemp())
+    False
+    """
+    folder = Path(folder)
+    return (folder / CHECKPOINT).exists() or (folder / MODEL).exists()
+
+
+def refuse_a_run(folder):
+    """ValueError if a folder holds a run, which a new one would overwrite.
+
+    >>> import tempfile
+    >>> refuse_a_run(tempfile.mkdtemp())
+    """
+    if holds_a_run(folder):
+        raise ValueError(
+            f"{folder} holds a run already; go on with it (Trainer.resume, or train --resume), or name another folder"
+        )
+
+
+def _write_rows(path, rows, mode):
+    """Write dicts as rows of a CSV file, "w" or "a", with a header in front of the first one."""
+    with naming(path), open(path, mode, newline="") as file:
+        if rows:
+            writer = csv.DictWriter(file, list(rows[0]))
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerows(rows)
+
+
+# ---- What a step does to a network for a moment
 
 
 @contextlib.contextmanager
 def frozen(network):
-    """Gradients flow through the network but its parameters receive none: that spares a third of its backward pass."""
-    for p in network.parameters():
-        p.stop_gradient = True
+    """Gradients flow through the network, but its parameters receive none, which need not be computed then.
+
+    >>> fc = paddle.nn.Linear(2, 3)
+    >>> with frozen(fc):
+    ...     fc(paddle.ones([1, 2])).stop_gradient
+    True
+    """
+    for parameter in network.parameters():
+        parameter.stop_gradient = True
     try:
         yield
     finally:
-        for p in network.parameters():
-            p.stop_gradient = False
+        for parameter in network.parameters():
+            parameter.stop_gradient = False
 
 
 @contextlib.contextmanager
 def constant(network):
-    """No gradients at all, and nothing that a training forward would change: the network stays as it is."""
+    """No gradients at all, and no change by a training forward, such as that of running means: a constant function.
+
+    >>> fc = paddle.nn.Linear(2, 3)
+    >>> with constant(fc):
+    ...     fc.training
+    False
+    """
     network.eval()
     try:
         with paddle.no_grad():
@@ -417,11 +560,15 @@ def constant(network):
         network.train()
 
 
+# ---- Ctrl-C
+
+
 @contextlib.contextmanager
 def _deferred_interrupt():
     """A list that Ctrl-C fills, so that a step is never left half done. A second Ctrl-C stops at once."""
     interrupted = []
     if threading.current_thread() is not threading.main_thread():
+        # Python delivers signals to the main thread alone.
         yield interrupted
         return
 
@@ -435,12 +582,3 @@ def _deferred_interrupt():
         yield interrupted
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def _write_rows(path, rows, mode):
-    with naming(path), open(path, mode, newline="") as file:
-        if rows:
-            writer = csv.DictWriter(file, list(rows[0]))
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerows(rows)

@@ -1,6 +1,5 @@
 """Items become batches: augmented, in an order that depends on the seed alone, read ahead by threads."""
 
-import contextlib
 import functools
 import itertools
 from collections import deque
@@ -11,14 +10,27 @@ import numpy as np
 from ..maps import compact_instances
 from .images import height_width
 
+ARRAYS = ("image", "label", "instance")  # what an item holds besides its name
+
 
 def collate(items):
-    """Items of one size as one batch: image [N, 3, H, W], label and instance [N, H, W], name a list."""
+    """Items of one size as one batch: image [N, 3, H, W], label and instance [N, H, W], name a list.
+
+    ValueError if the sizes differ.
+
+    >>> import inade_lite as il
+    >>> batch = il.collate(list(il.ToyTown("val", 32, length=4)))
+    >>> batch["image"].shape, batch["label"].shape, batch["name"][0]
+    ((4, 3, 32, 32), (4, 32, 32), 'val_00000')
+    """
     sizes = {item["label"].shape for item in items}
     if len(sizes) > 1:
         raise ValueError(f"the items have the sizes (H, W) {sorted(sizes)}; give the data set an image_size")
-    batch = {key: np.stack([item[key] for item in items]) for key in ("image", "label", "instance")}
-    return {**batch, "name": [item["name"] for item in items]}
+    batch = {}
+    for key in ARRAYS:
+        batch[key] = np.stack([item[key] for item in items])
+    batch["name"] = [item["name"] for item in items]
+    return batch
 
 
 def augment(item, rng, crop=None, flip=False):
@@ -26,20 +38,33 @@ def augment(item, rng, crop=None, flip=False):
 
     Image and maps move together. Instances that the crop has lost leave no gap in the ids 0..I-1. As in the original,
     sides in the names of classes (CelebAMask-HQ's left eye) are not exchanged. ValueError if the crop is too large.
+
+    >>> import inade_lite as il
+    >>> item = il.augment(il.ToyTown("val", 64)[0], np.random.default_rng(0), crop=(48, 32), flip=True)
+    >>> item["image"].shape
+    (3, 48, 32)
     """
-    image, label, instance = item["image"], item["label"], item["instance"]
+    arrays = {key: item[key] for key in ARRAYS}
     if crop is not None:
-        size, crop = label.shape, height_width(crop)
-        if crop[0] > size[0] or crop[1] > size[1]:
-            raise ValueError(
-                f"crop is {crop[0]}x{crop[1]}, the items are {size[0]}x{size[1]}; give a larger image_size"
-            )
-        top, left = (int(rng.integers(side - part + 1)) for side, part in zip(size, crop, strict=True))
-        window = np.s_[..., top : top + crop[0], left : left + crop[1]]
-        image, label, instance = image[window], label[window], instance[window]
+        window = _random_window(arrays["label"].shape, height_width(crop, "crop"), rng)
+        arrays = {key: array[window] for key, array in arrays.items()}
     if flip and rng.random() < 0.5:
-        image, label, instance = image[..., ::-1], label[..., ::-1], instance[..., ::-1]
-    return {**item, "image": image, "label": label, "instance": compact_instances(label, instance)}
+        arrays = {key: array[..., ::-1] for key, array in arrays.items()}
+    arrays["instance"] = compact_instances(arrays["label"], arrays["instance"])
+    return {**item, **arrays}
+
+
+def _random_window(size, crop, rng):
+    """An index that cuts `crop` (h, w) out of arrays [..., H, W] of that size (H, W)."""
+    height, width = size
+    crop_height, crop_width = crop
+    if crop_height > height or crop_width > width:
+        raise ValueError(
+            f"crop is {crop_height}x{crop_width}, the items are {height}x{width}; give a larger image_size"
+        )
+    top = int(rng.integers(height - crop_height + 1))
+    left = int(rng.integers(width - crop_width + 1))
+    return np.s_[..., top : top + crop_height, left : left + crop_width]
 
 
 def batches(dataset, batch_size, seed, start_step=0, augment=None, workers=0):
@@ -47,30 +72,49 @@ def batches(dataset, batch_size, seed, start_step=0, augment=None, workers=0):
 
     Epochs follow each other without a gap, so a batch may begin in one and end in the next. The k-th batch is the same
     wherever one starts: `start_step` continues an interrupted run.
+
     augment: (item, numpy Generator) -> item; what it draws depends on (seed, epoch, item) alone.
     workers: so many threads read ahead by two batches; with 0, items are read when they are asked for.
-    """
-    if batch_size < 1 or len(dataset) == 0:
-        raise ValueError(f"batch_size is {batch_size}, the data set has {len(dataset)} items; both must be 1 or more")
+    ValueError for a batch_size below 1 and for an empty data set, when the first batch is asked for.
 
-    @functools.lru_cache(2)
+    >>> import inade_lite as il
+    >>> endless = il.batches(il.ToyTown("train", 32), batch_size=2, seed=0)
+    >>> next(endless)["image"].shape
+    (2, 3, 32, 32)
+    """
+    count = len(dataset)
+    if batch_size < 1 or count == 0:
+        raise ValueError(f"batch_size is {batch_size}, the data set has {count} items; both must be 1 or more")
+
+    @functools.lru_cache(2)  # threads that read ahead may be in two epochs at once
     def order(epoch):
-        return np.random.default_rng((seed, epoch)).permutation(len(dataset)).tolist()
+        return np.random.default_rng((seed, epoch)).permutation(count).tolist()
 
     def load(position):
-        epoch, k = divmod(position, len(dataset))
-        item = dataset[order(epoch)[k]]
-        return item if augment is None else augment(item, np.random.default_rng((seed, epoch, order(epoch)[k])))
+        epoch, k = divmod(position, count)
+        index = order(epoch)[k]
+        item = dataset[index]
+        if augment is not None:
+            item = augment(item, np.random.default_rng((seed, epoch, index)))
+        return item
 
     positions = itertools.count(start_step * batch_size)
-    with ThreadPoolExecutor(workers) if workers else contextlib.nullcontext() as pool:
-        items = _read_ahead(pool, load, positions, 2 * batch_size) if workers else map(load, positions)
-        while True:
-            yield collate(list(itertools.islice(items, batch_size)))
+    if workers:
+        items = _read_ahead(load, positions, workers, depth=2 * batch_size)
+    else:
+        items = map(load, positions)
+    while True:
+        yield collate(list(itertools.islice(items, batch_size)))
 
 
-def _read_ahead(pool, load, positions, depth):
-    pending = deque(pool.submit(load, position) for position in itertools.islice(positions, depth))
-    for position in positions:
-        pending.append(pool.submit(load, position))
-        yield pending.popleft().result()
+def _read_ahead(load, positions, workers, depth):
+    """load(position) for each position in turn, while threads load the next `depth`.
+
+    Threads are enough: Pillow and numpy let others run while they decode and compute.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        pending = deque()
+        for position in positions:
+            pending.append(pool.submit(load, position))
+            if len(pending) > depth:
+                yield pending.popleft().result()

@@ -2,8 +2,8 @@
 
     <root>/dataset.json                      class_names, class_colors, thing_classes, ignore_index
     <root>/<split>/images/<stem>.png         RGB, or <stem>.jpg
-    <root>/<split>/labels/<stem>.png         grey, 8 bit: the pixel is the class id
-    <root>/<split>/instances/<stem>.png      grey, 8 or 16 bit: any ids that tell the instances of a class apart
+    <root>/<split>/labels/<stem>.png         gray, 8 bit: the pixel is the class id
+    <root>/<split>/instances/<stem>.png      gray, 8 or 16 bit: any ids that tell the instances of a class apart
 
 An item of a data set is {"image", "label", "instance", "name"}: image float32 [3, H, W] in -1..1, maps int64 [H, W].
 Whatever is wrong with a file is a ValueError or FileNotFoundError that names the file, the value and the remedy.
@@ -25,80 +25,178 @@ from .images import PHOTOS, height_width, read_image, read_map, resize_image, re
 UNLABELLED = "unlabelled"
 
 
+# ---- The description of the classes, dataset.json
+
+
 def read_description(path):
-    """The checked content of a dataset.json, a dict with the four keys."""
-    try:
-        content = json.loads(Path(path).read_text("utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing; it describes the classes, see inade_lite/data.py") from None
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    """The content of a dataset.json, a dict with four keys. A ValueError tells which is missing or wrong.
 
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}; expected an object with the key 'class_names', ...")
+    class_names: a list of names. class_colors: a list of [R, G, B] for drawn label maps.
+    thing_classes: the ids of the classes that have instances.
+    ignore_index: the id of unlabelled pixels in the label maps, or None.
 
-    def is_list(value, holds):
-        return isinstance(value, list) and all(holds(entry) for entry in value)
+    >>> from inade_lite.data.sets import CLASSES
+    >>> read_description(CLASSES / "celebamask_hq.json")["class_names"][:3]
+    ['background', 'skin', 'nose']
+    """
+    content = _read_json_object(path)
 
-    def is_int(value, low, high):
-        return type(value) is int and low <= value <= high
-
-    names = content.get("class_names", [])
-    count = len(names) if is_list(names, lambda name: isinstance(name, str)) and len(set(names)) == len(names) else 0
-    expected = {
-        "class_names": ("a list of 1 to 255 different names", lambda _: 1 <= count <= 255),
-        "class_colors": (
-            f"a list of {count} colours [R, G, B], 0 to 255",
-            lambda v: is_list(v, lambda c: is_list(c, lambda x: is_int(x, 0, 255)) and len(c) == 3) and len(v) == count,
-        ),
-        "thing_classes": (
-            f"a list of class ids, 0 to {count - 1}",
-            lambda v: is_list(v, lambda k: is_int(k, 0, count - 1)),
-        ),
-        "ignore_index": (
-            f"null or the id of unlabelled pixels, {count} to 255",
-            lambda v: v is None or is_int(v, count, 255),
-        ),
-    }
-    for key, (meaning, holds) in expected.items():
+    def expect(key, is_right, meaning):
         if key not in content:
             raise ValueError(f"{path}: the key {key!r} is missing; expected {meaning}")
-        if not holds(content[key]):
+        if not is_right:
             raise ValueError(f"{path}: {key!r} is {json.dumps(content[key])[:200]}; expected {meaning}")
+
+    names = content.get("class_names")
+    is_right = _is_list_of(names, _is_name) and 1 <= len(names) <= 255 and len(set(names)) == len(names)
+    expect("class_names", is_right, "a list of 1 to 255 different names")
+    count = len(names)
+
+    colors = content.get("class_colors")
+    is_right = _is_list_of(colors, _is_color) and len(colors) == count
+    expect("class_colors", is_right, f"a list of {count} colors [R, G, B], 0 to 255")
+
+    things = content.get("thing_classes")
+    is_right = _is_list_of(things, lambda k: _is_integer(k, 0, count - 1))
+    expect("thing_classes", is_right, f"a list of class ids, 0 to {count - 1}")
+
+    # An id of its own: a class cannot be ignored.
+    ignored = content.get("ignore_index")
+    is_right = ignored is None or _is_integer(ignored, count, 255)
+    expect("ignore_index", is_right, f"null or the id of unlabelled pixels, {count} to 255")
     return content
 
 
-class Kind:
-    """The files of one kind, images for one: those of `folder` (and of its folders, with pattern "*/*") that end so.
+def _read_json_object(path):
+    """The dict that a JSON file holds."""
+    try:
+        content = json.loads(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path} is missing; it describes the classes, see inade_lite/data/folders.py"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}; expected an object with the key 'class_names', ...")
+    return content
 
-    found: {stem: path}, where a file is called stem + ending.
+
+def _is_list_of(value, is_entry):
+    """Whether it is a list all of whose entries pass a test."""
+    return isinstance(value, list) and all(is_entry(entry) for entry in value)
+
+
+def _is_name(value):
+    """Whether it can name a class."""
+    return isinstance(value, str)
+
+
+def _is_integer(value, low, high):
+    """Whether it is one of low, ..., high."""
+    return type(value) is int and low <= value <= high  # isinstance would let True and False pass
+
+
+def _is_color(value):
+    """Whether it is [R, G, B]."""
+    return _is_list_of(value, lambda x: _is_integer(x, 0, 255)) and len(value) == 3
+
+
+# ---- The files of an item
+
+
+class StemFiles:
+    """The files of a folder whose names end in one of `endings`, by stem: the name without its ending.
+
+    A picture and its maps have the same stem; `match` brings them together. Upper case in a name's ending is the same
+    as lower case, and hidden files do not count.
+
+    pattern: "*/*" finds the files of the folders inside of `folder`, for example of Cityscapes' cities.
+    paths: {stem: path}. problems: a sentence about every file whose stem another file has already.
+
+    >>> from inade_lite.data.sets import CLASSES
+    >>> sorted(StemFiles(CLASSES, ".json").paths)[:2]
+    ['ade20k', 'celebamask_hq']
     """
 
     def __init__(self, folder, *endings, pattern="*"):
-        self.folder, self.endings, self.pattern = folder, endings, pattern
-        self.found, self.problems = {}, []
+        self.folder = folder
+        self.endings = endings
+        self.pattern = pattern
+        self.paths = {}
+        self.problems = []
         for path in sorted(folder.glob(pattern)):
-            ending = next((e for e in endings if path.name.lower().endswith(e.lower())), None)
-            if ending is None or path.name.startswith("."):
+            stem = self._stem(path.name)
+            if stem is None:
                 continue
-            stem = path.name[: -len(ending)]
-            if stem in self.found:
-                self.problems.append(f"{path} has the stem of {self.found[stem].name}: remove one")
-            self.found[stem] = path
+            if stem in self.paths:
+                self.problems.append(f"{path} has the stem of {self.paths[stem].name}: remove one")
+            self.paths[stem] = path
+
+    def _stem(self, name):
+        """The stem of a file, or None if it is not one of these."""
+        if name.startswith("."):
+            return None
+        for ending in self.endings:
+            if name.lower().endswith(ending.lower()):
+                return name[: -len(ending)]
+        return None
 
     def path(self, stem):
         """Where the file of that stem is, or should be."""
-        return self.found.get(stem, (self.folder / self.pattern).parent / f"{stem}{self.endings[0]}")
+        if stem in self.paths:
+            return self.paths[stem]
+        return (self.folder / self.pattern).with_name(stem + self.endings[0])
 
 
-def pair(title, *kinds):
-    """[(stem, a path of each kind)], by stem. One FileNotFoundError lists all files without their counterparts."""
-    stems = sorted(set().union(*(kind.found for kind in kinds)))
-    problems = [problem for kind in kinds for problem in kind.problems]
-    problems += [f"{kind.path(stem)} is missing" for stem in stems for kind in kinds if stem not in kind.found]
+def match(title, *kinds):
+    """[(stem, a path of each kind)], in the order of the stems; the kinds are StemFiles.
+
+    One FileNotFoundError, which begins with `title`, lists all files without their counterparts.
+
+    >>> from inade_lite.data.sets import CLASSES
+    >>> match("", StemFiles(CLASSES, ".json"), StemFiles(CLASSES, ".json"))[0][0]
+    'ade20k'
+    """
+    stems = set()
+    problems = []
+    for kind in kinds:
+        stems.update(kind.paths)
+        problems += kind.problems
+    files = []
+    for stem in sorted(stems):
+        files.append((stem, *(kind.path(stem) for kind in kinds)))
+        problems += [f"{kind.path(stem)} is missing" for kind in kinds if stem not in kind.paths]
     if problems:
         raise FileNotFoundError(listed(title, problems))
-    return [(stem, *(kind.path(stem) for kind in kinds)) for stem in stems]
+    return files
+
+
+def check_size(path, array, other, what="its image"):
+    """ValueError if two arrays [H, W, ...] differ in H or W; path is the first's, `what` says what the other is.
+
+    >>> check_size("labels/one.png", np.zeros((2, 3)), np.zeros((2, 3, 3)))
+    """
+    height, width = array.shape[:2]
+    other_height, other_width = other.shape[:2]
+    if (height, width) != (other_height, other_width):
+        raise ValueError(
+            f"{path} is {width}×{height} (width × height), {what} {other_width}×{other_height}; export both at one size"
+        )
+
+
+def listed(title, problems):
+    """One message with a line for each problem.
+
+    >>> print(listed("2 files", ["one.png is missing", "two.png is missing"]))
+    2 files:
+      one.png is missing
+      two.png is missing
+    """
+    return "\n  ".join([f"{title}:", *problems])
+
+
+# ---- Data sets
 
 
 class FileDataset:
@@ -106,6 +204,15 @@ class FileDataset:
 
     Instance ids become 0..I-1, one for each (class, id) pair; where a set has no instances, each class of a picture is
     one. If there is an `ignore_index`, its pixels become an extra last class "unlabelled".
+
+    files: [(name, image path, label path, instance path or None)]. class_of: int [256], the class id of a stored id, or
+    -1 if label maps must not hold it. unlabelled: the class id of unlabelled pixels, or None.
+
+    >>> import tempfile, inade_lite as il
+    >>> root = tempfile.mkdtemp()
+    >>> il.write_folder(il.ToyTown("val", 32, length=1), root, "val")
+    >>> il.FolderDataset(root, "val").class_of[[0, 1, 13, 14]].tolist()
+    [0, 1, 13, -1]
     """
 
     image_modes = ("RGB",)
@@ -113,24 +220,33 @@ class FileDataset:
     instance_modes = ("L", "I;16", "I")
 
     def __init__(self, root, split, image_size=None):
-        self.root, self.split = Path(root), split
+        self.root = Path(root)
+        self.split = split
         self.image_size = None if image_size is None else height_width(image_size)
         if not self.root.is_dir():
             raise FileNotFoundError(f"there is no folder {self.root}; {self.expected()}")
-        description = read_description(self.description())
-        self.ignore_index = description["ignore_index"]
-        self.class_names = description["class_names"] + [UNLABELLED] * (self.ignore_index is not None)
-        self.class_colors = np.array(description["class_colors"] + [[0, 0, 0]], np.uint8)[: len(self.class_names)]
-        self.thing_classes = description["thing_classes"]
-        self.num_classes = len(self.class_names)
-        self.class_of = np.full(256, -1)  # stored id -> class id
-        known = len(description["class_names"])
-        self.class_of[:known] = np.arange(known)
-        self.unlabelled = None if self.ignore_index is None else known
-        if self.ignore_index is not None:
-            self.class_of[self.ignore_index] = known
-        self.files = self.find()  # [(name, image, label, instance or None)]
+        self._describe(read_description(self.description()))
+        self.files = self.find()
         self._checked = False
+
+    def _describe(self, description):
+        """Sets all attributes that tell of classes."""
+        self.class_names = list(description["class_names"])
+        colors = list(description["class_colors"])
+        self.thing_classes = description["thing_classes"]
+        self.ignore_index = description["ignore_index"]
+
+        count = len(self.class_names)
+        self.class_of = np.full(256, -1)
+        self.class_of[:count] = np.arange(count)
+        self.unlabelled = None
+        if self.ignore_index is not None:
+            self.unlabelled = count
+            self.class_of[self.ignore_index] = count
+            self.class_names.append(UNLABELLED)
+            colors.append([0, 0, 0])
+        self.class_colors = np.array(colors, np.uint8)  # [L, 3]
+        self.num_classes = len(self.class_names)
 
     # What a subclass says
 
@@ -143,12 +259,14 @@ class FileDataset:
         raise NotImplementedError
 
     def find(self):
-        """[(name, image path, label path, instance path or None)], in the order of the items."""
+        """The `files`, in the order of the items."""
         raise NotImplementedError
 
     def known_ids(self):
         """The end of an error message: which ids a label map may hold."""
         raise NotImplementedError
+
+    # What a subclass may change
 
     def read_label(self, path):
         """Stored class ids, int64 [H, W]."""
@@ -162,6 +280,10 @@ class FileDataset:
         """Whether an image and a map may go together. An image of another size is resized to its maps."""
         return image.shape[:2] == ids.shape
 
+    def merge(self, label, instance):
+        """Instance ids [H, W]: those read, changed where this data set counts several of them as one."""
+        return instance
+
     # What all share
 
     def __len__(self):
@@ -170,35 +292,45 @@ class FileDataset:
     def __getitem__(self, i):
         if not 0 <= i < len(self):
             raise IndexError(f"item {i} of {len(self)} in {self.root / self.split}")
-        (image, label, instance), problems = self._read(i)
-        if problems:
-            raise problems[0]
+        image, label, instance, errors = self._read(i)
+        if errors:
+            raise errors[0]
         size = self.image_size or label.shape
-        image, label, instance = resize_image(image, size), resize_map(label, size), resize_map(instance, size)
-        instance = compact_instances(label, instance, self.unlabelled)
+        image = resize_image(image, size)
+        label = resize_map(label, size)
+        instance = resize_map(instance, size)
+        instance = compact_instances(label, self.merge(label, instance), self.unlabelled)
         return {"image": to_float(image), "label": label, "instance": instance, "name": self.files[i][0]}
 
     def _read(self, i):
         """Image, classes and instance ids of an item at their stored size, and the errors of all its files."""
         _, image_path, label_path, instance_path = self.files[i]
-        problems = []
+        errors = []
 
         def attempt(read, *arguments):
             try:
                 return read(*arguments)
             except (ValueError, OSError) as error:
-                problems.append(error)
+                errors.append(error)
 
         image = attempt(read_image, image_path, self.image_modes)
         label = attempt(self._read_classes, label_path)
-        instance = label if instance_path is None else attempt(self.read_instance, instance_path)
-        if not problems:
-            for path, ids in ((label_path, label), (instance_path, instance)):
+        if instance_path is None:
+            instance = label
+        else:
+            instance = attempt(self.read_instance, instance_path)
+
+        if not errors:  # all of them could be read
+            maps = {label_path: label}
+            if instance_path is not None:
+                maps[instance_path] = instance
+            for path, ids in maps.items():
                 if not self.fits(image, ids):
                     attempt(check_size, path, ids, image)
-        return (image, label, instance), problems
+        return image, label, instance, errors
 
     def _read_classes(self, path):
+        """Class ids, int64 [H, W]."""
         stored = self.read_label(path)
         label = self.class_of[stored]
         if (label < 0).any():
@@ -213,10 +345,11 @@ class FileDataset:
         if self._checked:
             return
         bar = {"desc": f"checking {self.split}", "unit": "item", "delay": 2, "leave": False}
-        found = [errors for errors in thread_map(lambda i: self._read(i)[1], range(len(self)), **bar) if errors]
-        if found:
-            title = f"{len(found)} of {len(self)} items in {self.root / self.split}"
-            raise ValueError(listed(title, [str(error) for errors in found for error in errors]))
+        errors_of_items = thread_map(lambda i: self._read(i)[-1], range(len(self)), **bar)
+        damaged = [errors for errors in errors_of_items if errors]
+        if damaged:
+            title = f"{len(damaged)} of {len(self)} items in {self.root / self.split}"
+            raise ValueError(listed(title, [str(error) for errors in damaged for error in errors]))
         self._checked = True
 
 
@@ -226,6 +359,12 @@ class FolderDataset(FileDataset):
     Instance ids become 0..I-1, one for each (class, id) pair. If dataset.json names an `ignore_index`, its pixels
     become an extra last class "unlabelled". Missing files are told all at once when the folder is opened, damaged ones
     when they are read, or all at once by `check()`.
+
+    >>> import tempfile, inade_lite as il
+    >>> root = tempfile.mkdtemp()
+    >>> il.write_folder(il.ToyTown("val", 32), root, "val", indices=[0, 1])
+    >>> il.FolderDataset(root, "val")[1]["name"]
+    'val_00001'
     """
 
     def expected(self):
@@ -235,7 +374,9 @@ class FolderDataset(FileDataset):
         return self.root / "dataset.json"
 
     def known_ids(self):
-        last = self.num_classes - 1 - (self.ignore_index is not None)
+        last = self.num_classes - 1
+        if self.unlabelled is not None:
+            last = self.unlabelled - 1
         ignored = json.dumps(self.ignore_index)
         return f"dataset.json has the classes 0 to {last} and ignore_index {ignored}; correct one of them"
 
@@ -244,28 +385,26 @@ class FolderDataset(FileDataset):
         if not folder.is_dir():
             splits = sorted(entry.name for entry in self.root.iterdir() if entry.is_dir())
             raise FileNotFoundError(f"there is no split {self.split!r} in {self.root}; its folders: {splits}")
-        images = Kind(folder / "images", *PHOTOS)
-        maps = [Kind(folder / kind, ".png") for kind in ("labels", "instances")]
-        files = pair(f"{folder}: images, labels, instances must have the same stems", images, *maps)
+        files = match(
+            f"{folder}: images, labels, instances must have the same stems",
+            StemFiles(folder / "images", *PHOTOS),
+            StemFiles(folder / "labels", ".png"),
+            StemFiles(folder / "instances", ".png"),
+        )
         if not files:
             raise FileNotFoundError(f"{folder} holds no files images/*.png, labels/*.png and instances/*.png")
         return files
 
 
-def check_size(path, array, other, what="its image"):
-    """ValueError if two arrays [H, W, ...] differ in H or W; path is the first's, `what` says what the other is."""
-    if array.shape[:2] != other.shape[:2]:
-        (h, w), (other_h, other_w) = array.shape[:2], other.shape[:2]
-        raise ValueError(f"{path} is {w}×{h} (width × height), {what} {other_w}×{other_h}; export both at one size")
-
-
-def listed(title, problems):
-    """One message with a line for each problem."""
-    return "\n  ".join([f"{title}:", *problems])
+# ---- What is in a data set
 
 
 class Summary(NamedTuple):
-    """What is in a data set. sizes: {(H, W): items}. pixels, items, instances: of each class, int64 [L]."""
+    """What is in a data set. sizes: {(H, W): items}. pixels, items, instances: of each class, int64 [L].
+
+    >>> print(Summary({(64, 64): 3}, np.array([9000, 3288]), np.array([3, 1]), np.array([3, 5])))
+    3 pictures of 64×64 (height × width), 2 of 2 classes, 8 instances
+    """
 
     sizes: dict
     pixels: np.ndarray
@@ -273,24 +412,44 @@ class Summary(NamedTuple):
     instances: np.ndarray
 
     def __str__(self):
-        count, (low, high) = sum(self.sizes.values()), (min(self.sizes), max(self.sizes))
-        sizes = f"{low[0]}×{low[1]}" + (f" to {high[0]}×{high[1]}" if high != low else "")
+        count = sum(self.sizes.values())
+        smallest = min(self.sizes)
+        largest = max(self.sizes)
+        sizes = f"{smallest[0]}×{smallest[1]}"
+        if largest != smallest:
+            sizes += f" to {largest[0]}×{largest[1]}"
         present = f"{(self.items > 0).sum()} of {len(self.items)} classes"
         return f"{count} pictures of {sizes} (height × width), {present}, {self.instances.sum()} instances"
 
 
 def summarize(dataset):
-    """Reads every item and counts: a Summary."""
-    sizes, counts = Counter(), np.zeros((3, dataset.num_classes), np.int64)
+    """Reads every item and counts: a Summary.
+
+    >>> import inade_lite as il
+    >>> print(summarize(il.ToyTown("val", 32, length=2)))
+    2 pictures of 32×32 (height × width), 14 of 14 classes, 43 instances
+    """
+    classes = dataset.num_classes
+    sizes = Counter()
+    pixels = np.zeros(classes, np.int64)
+    items = np.zeros(classes, np.int64)
+    instances = np.zeros(classes, np.int64)
     for i in tqdm(range(len(dataset)), desc="counting", unit="item", delay=2, leave=False):
         item = dataset[i]
-        label, instance = item["label"], item["instance"]
-        sizes[label.shape] += 1
-        pixels = np.bincount(label.ravel(), minlength=dataset.num_classes)
+        label = item["label"]
+        instance = item["instance"]
         class_of_instance = np.zeros(instance.max() + 1, np.int64)
         class_of_instance[instance] = label
-        counts += pixels, pixels > 0, np.bincount(class_of_instance, minlength=dataset.num_classes)
-    return Summary(dict(sizes), *counts)
+        pixels_of_item = np.bincount(label.ravel(), minlength=classes)
+
+        sizes[label.shape] += 1
+        pixels += pixels_of_item
+        items += pixels_of_item > 0
+        instances += np.bincount(class_of_instance, minlength=classes)
+    return Summary(dict(sizes), pixels, items, instances)
+
+
+# ---- Writing
 
 
 def write_folder(dataset, root, split, indices=None):
@@ -298,6 +457,12 @@ def write_folder(dataset, root, split, indices=None):
 
     A file is either complete or not there: if the disk is full, an OSError names the file. ValueError if the split has
     files already, or if `root` holds a data set of other classes.
+
+    >>> import tempfile, inade_lite as il
+    >>> root = tempfile.mkdtemp()
+    >>> il.write_folder(il.ToyTown("val", 32, length=2), root, "val")
+    >>> sorted(path.name for path in Path(root).iterdir())
+    ['dataset.json', 'val']
     """
     if dataset.num_classes > 255:
         raise ValueError(f"{dataset.num_classes} classes; an 8-bit label map has room for 255")
@@ -312,13 +477,27 @@ def write_folder(dataset, root, split, indices=None):
         raise ValueError(f"{root}/dataset.json describes other classes; write to another folder")
     if any((root / split).glob("*/*")):
         raise ValueError(f"{root / split} has files already; remove them or write to another folder")
+
     for kind in ("images", "labels", "instances"):
         (root / split / kind).mkdir(parents=True, exist_ok=True)
-    lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in description.items())
-    write_file(root / "dataset.json", f"{{\n{lines}\n}}\n".encode())
-    for i in range(len(dataset)) if indices is None else indices:
-        item = dataset[i]
-        instance = item["instance"].astype(np.uint8 if item["instance"].max() < 256 else np.uint16)
-        maps = {"images": to_uint8(item["image"]), "labels": item["label"].astype(np.uint8), "instances": instance}
-        for kind, pixels in maps.items():
-            write_file(root / split / kind / f"{item['name']}.png", png(pixels, optimize=True))
+    # json.dumps with an indent would give each number of a color a line of its own.
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in description.items()]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    write_file(root / "dataset.json", text.encode())
+    if indices is None:
+        indices = range(len(dataset))
+    for i in indices:
+        _write_item(dataset[i], root / split)
+
+
+def _write_item(item, folder):
+    """The three files of an item."""
+    small = item["instance"].max() < 256
+    instance_type = np.uint8 if small else np.uint16
+    pixels = {
+        "images": to_uint8(item["image"]),
+        "labels": item["label"].astype(np.uint8),
+        "instances": item["instance"].astype(instance_type),
+    }
+    for kind, array in pixels.items():
+        write_file(folder / kind / f"{item['name']}.png", png(array, optimize=True))

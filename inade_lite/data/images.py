@@ -6,16 +6,33 @@ from PIL import Image
 PHOTOS = (".png", ".jpg", ".jpeg")
 
 
-def height_width(image_size):
-    """An int or (H, W) as (H, W)."""
-    size = (image_size, image_size) if np.ndim(image_size) == 0 else tuple(image_size)
-    if len(size) != 2 or any(side != int(side) or side < 1 for side in size):
-        raise ValueError(f"image_size is {image_size!r}; expected an int or (H, W)")
-    return int(size[0]), int(size[1])
+def height_width(size, name="image_size"):
+    """An int or (H, W) as (H, W). ValueError, which calls the size `name`, for anything else.
+
+    >>> height_width(64), height_width((48, 96))
+    ((64, 64), (48, 96))
+    """
+    sides = (size, size) if np.ndim(size) == 0 else tuple(size)
+    if len(sides) != 2 or any(side != int(side) or side < 1 for side in sides):
+        raise ValueError(f"{name} is {size!r}; expected an int or (H, W)")
+    height, width = sides
+    return int(height), int(width)
+
+
+# ---- Files
 
 
 def open_image(path, modes, remedy):
-    """The decoded PIL image, if its mode is one of `modes`."""
+    """The decoded PIL image, if its mode is one of `modes`.
+
+    remedy: mode -> the end of the ValueError about an image of another mode. A file that cannot be decoded is a
+    ValueError, too; one that cannot be read is an OSError.
+
+    >>> import io
+    >>> from inade_lite.files import png
+    >>> open_image(io.BytesIO(png(np.zeros((2, 3), np.uint8))), modes=["L"], remedy=str).size
+    (3, 2)
+    """
     try:
         with Image.open(path) as image:
             image.load()
@@ -29,45 +46,93 @@ def open_image(path, modes, remedy):
 
 
 def read_image(path, modes=("RGB",)):
-    """uint8 [H, W, 3]."""
-    image = open_image(path, modes, lambda mode: "Image.open(path).convert('RGB').save(path) converts it")
+    """uint8 [H, W, 3] from a picture; one of another mode than RGB, if `modes` has it, is converted.
+
+    >>> import io
+    >>> from inade_lite.files import png
+    >>> read_image(io.BytesIO(png(np.zeros((2, 3, 3), np.uint8)))).shape
+    (2, 3, 3)
+    """
+    image = open_image(path, modes, _remedy_for_image)
     return np.asarray(image.convert("RGB"))
 
 
+def _remedy_for_image(mode):
+    """What to do about a picture of that mode."""
+    return "Image.open(path).convert('RGB').save(path) converts it"
+
+
 def read_map(path, modes=("L",)):
-    """Ids int64 [H, W] from a grey PNG."""
+    """Ids int64 [H, W] from a gray PNG.
 
-    def remedy(mode):
-        if mode == "P":
-            return "if its palette indices are the ids: Image.fromarray(np.asarray(Image.open(path))).save(path)"
-        return "a map holds ids, not colours: make ids [H, W] of it and save Image.fromarray(ids.astype('uint8'))"
+    >>> import io
+    >>> from inade_lite.files import png
+    >>> read_map(io.BytesIO(png(np.array([[0, 24001]], np.uint16))), modes=["I;16", "I"]).tolist()
+    [[0, 24001]]
+    """
+    image = open_image(path, modes, _remedy_for_map)
+    return np.asarray(image).astype(np.int64)
 
-    return np.asarray(open_image(path, modes, remedy)).astype(np.int64)
+
+def _remedy_for_map(mode):
+    """What to do about a map of that mode."""
+    if mode == "P":
+        return "if its palette indices are the ids: Image.fromarray(np.asarray(Image.open(path))).save(path)"
+    return "a map holds ids, not colors: make ids [H, W] of it and save Image.fromarray(ids.astype('uint8'))"
+
+
+# ---- Sizes
 
 
 def resize_image(image, size):
-    """uint8 [H, W, 3] at another size (h, w), bicubic."""
+    """uint8 [H, W, 3] at another size (h, w), bicubic.
+
+    >>> resize_image(np.zeros((2, 3, 3), np.uint8), (4, 6)).shape
+    (4, 6, 3)
+    """
     if image.shape[:2] == size:
         return image
-    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))
+    height, width = size
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized)
 
 
 def resize_map(ids, size):
-    """Ids [H, W] at another size (h, w): those nearest to the centres of the new pixels, as Pillow has it.
+    """Ids [H, W] at another size (h, w): those nearest to the centers of the new pixels, as Pillow has it.
 
-    So pictures and maps stay aligned. Inside the networks the original follows another rule, see `maps.resize_nearest`.
+    Pillow resizes the pictures by the same rule, so pictures and maps stay aligned. Inside the networks the original
+    follows another rule, see `maps.resize_nearest`.
+
+    >>> resize_map(np.array([[0, 1, 2, 3]]), (1, 2)).tolist()
+    [[1, 3]]
     """
     if ids.shape == size:
         return ids
-    resized = Image.fromarray(ids.astype(np.int32)).resize(size[::-1], Image.Resampling.NEAREST)
+    height, width = size
+    image = Image.fromarray(ids.astype(np.int32))  # Pillow has no images of 64-bit integers
+    resized = image.resize((width, height), Image.Resampling.NEAREST)
     return np.asarray(resized).astype(np.int64)
 
 
+# ---- Bytes and floats
+
+
 def to_float(image):
-    """uint8 [H, W, 3] → float32 [3, H, W] in -1..1."""
-    return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32) / 127.5 - 1
+    """uint8 [H, W, 3] -> float32 [3, H, W] in -1..1.
+
+    >>> to_float(np.array([[[0, 255, 255]]], np.uint8)).tolist()
+    [[[-1.0]], [[1.0]], [[1.0]]]
+    """
+    channels_first = np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
+    return channels_first / 127.5 - 1
 
 
 def to_uint8(image):
-    """float [..., 3, H, W] → uint8 [..., H, W, 3]: the exact inverse of `to_float`; values beyond -1..1 are clipped."""
-    return np.rint(np.moveaxis(np.clip(image, -1, 1), -3, -1) * 127.5 + 127.5).astype(np.uint8)
+    """float [..., 3, H, W] -> uint8 [..., H, W, 3]: the exact inverse of `to_float`; values beyond -1..1 are clipped.
+
+    >>> to_uint8(np.array([[[-1.0]], [[0.0]], [[7.0]]])).tolist()
+    [[[0, 128, 255]]]
+    """
+    clipped = np.clip(image, -1, 1)
+    channels_last = np.moveaxis(clipped, -3, -1)
+    return np.rint(channels_last * 127.5 + 127.5).astype(np.uint8)

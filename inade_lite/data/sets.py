@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .folders import FileDataset, FolderDataset, Kind, check_size, listed, pair
+from .folders import FileDataset, FolderDataset, StemFiles, check_size, listed, match
 from .images import PHOTOS, open_image
 
 CLASSES = Path(__file__).parent / "classes"
 
-
+# The modes of a mask that covers one part of a face, and what such a mask is, for an error message.
 MASK_MODES = ("L", "P", "1", "RGB", "RGBA")
+MASK_REMEDY = "a mask is white where the part is and black elsewhere"
 
 
 class PublishedDataset(FileDataset):
@@ -24,16 +25,23 @@ class PublishedDataset(FileDataset):
 
     Only things have instances; each class of stuff is one in a picture, whatever the files say. Where instances were
     drawn apart from the classes, their outlines differ, and stuff along an outline would get a thing's id.
+
+    splits: what train, val and test are called in the set's folders.
+
+    >>> issubclass(Cityscapes, PublishedDataset)
+    True
     """
 
     name = None
-    image_modes = ("RGB", "L", "CMYK")  # the sets hold a few grey photos
+    image_modes = ("RGB", "L", "CMYK")  # the sets hold a few gray photos
     label_modes = ("L", "P")  # a palette's indices are the ids
     instance_modes = ("L", "P", "I;16", "I")
-    splits = {"train": "train", "val": "val", "test": "test"}  # what each is called in the set's folders
+    splits = {"train": "train", "val": "val", "test": "test"}
 
     def expected(self):
-        layout = [line for line in inspect.getdoc(type(self)).splitlines() if line.startswith("    ")]
+        # The indented lines of a set's docstring are its layout.
+        lines = inspect.getdoc(type(self)).splitlines()
+        layout = [line for line in lines if line.startswith("    ")]
         return "\n".join([f"{type(self).__name__} reads", *layout])
 
     def description(self):
@@ -41,16 +49,15 @@ class PublishedDataset(FileDataset):
 
     def known_ids(self):
         ids = np.flatnonzero(self.class_of >= 0)
-        ends = np.flatnonzero(np.diff(ids) > 1)
-        runs = zip(ids[[0, *(ends + 1)]], ids[[*ends, -1]], strict=True)
-        known = " and ".join(f"{a} to {b}" if b > a else f"{a}" for a, b in runs)
-        return f"{type(self).__name__} has {known}; export the map again, or correct its pixels"
+        runs = np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1)  # [0, 1, 2, 255] -> [0, 1, 2], [255]
+        known = []
+        for run in runs:
+            known.append(f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}")
+        return f"{type(self).__name__} has {' and '.join(known)}; export the map again, or correct its pixels"
 
-    def _read(self, i):
-        (image, label, instance), problems = super()._read(i)
-        if not problems:
-            instance = np.where(np.isin(label, self.thing_classes), instance, 0)
-        return (image, label, instance), problems
+    def merge(self, label, instance):
+        is_thing = np.isin(label, self.thing_classes)
+        return np.where(is_thing, instance, 0)
 
     def find(self):
         if self.split not in self.splits:
@@ -61,15 +68,15 @@ class PublishedDataset(FileDataset):
         return files
 
     def find_split(self, split):
-        """[(name, image, label, instance or None)] of the split; empty where the set's folders are missing."""
+        """The `files` of the folders called `split`; empty where the set's folders are missing."""
         raise NotImplementedError
 
-    def pair(self, images, labels, instances):
-        """The files of a split; instances may be None."""
+    def match(self, images, labels, instances):
+        """The `files` of StemFiles; instances may be None."""
         title = f"{type(self).__name__} in {self.root}: a picture and its maps have the same stem"
-        if instances is None:
-            return [(*files, None) for files in pair(title, images, labels)]
-        return pair(title, images, labels, instances)
+        if instances is not None:
+            return match(title, images, labels, instances)
+        return [(*files, None) for files in match(title, images, labels)]
 
 
 class Cityscapes(PublishedDataset):
@@ -79,20 +86,25 @@ class Cityscapes(PublishedDataset):
         gtFine/{train,val,test}/<city>/*_gtFine_{labelIds,instanceIds}.png
 
     This is the layout of the download and of the authors. An instance id of 1000 k + n is the n-th of class k.
+
+    >>> import inade_lite as il
+    >>> il.Cityscapes.splits["val"]
+    'val'
     """
 
     name = "cityscapes"
 
     def __init__(self, root, split, image_size=None):
         super().__init__(root, split, image_size)
-        self.class_of[255] = self.class_names.index("license plate")  # its id is -1
+        self.class_of[255] = self.class_names.index("license plate")  # its id is -1, which 8 bits store as 255
 
     def find_split(self, split):
+        images = self.root / "leftImg8bit" / split
         maps = self.root / "gtFine" / split
-        return self.pair(
-            Kind(self.root / "leftImg8bit" / split, "_leftImg8bit.png", pattern="*/*"),
-            Kind(maps, "_gtFine_labelIds.png", pattern="*/*"),
-            Kind(maps, "_gtFine_instanceIds.png", pattern="*/*"),
+        return self.match(
+            StemFiles(images, "_leftImg8bit.png", pattern="*/*"),
+            StemFiles(maps, "_gtFine_labelIds.png", pattern="*/*"),
+            StemFiles(maps, "_gtFine_instanceIds.png", pattern="*/*"),
         )
 
 
@@ -104,16 +116,20 @@ class CocoStuff(PublishedDataset):
         {train,val}_inst/*.png
 
     This is the layout of SPADE and of the authors. An instance id may equal the class id of something else.
+
+    >>> import inade_lite as il
+    >>> list(il.CocoStuff.splits)
+    ['train', 'val']
     """
 
     name = "coco_stuff"
     splits = {"train": "train", "val": "val"}
 
     def find_split(self, split):
-        return self.pair(
-            Kind(self.root / f"{split}_img", *PHOTOS),
-            Kind(self.root / f"{split}_label", ".png"),
-            Kind(self.root / f"{split}_inst", ".png"),
+        return self.match(
+            StemFiles(self.root / f"{split}_img", *PHOTOS),
+            StemFiles(self.root / f"{split}_label", ".png"),
+            StemFiles(self.root / f"{split}_inst", ".png"),
         )
 
 
@@ -124,13 +140,17 @@ class Ade20k(PublishedDataset):
         annotations_instance/{training,validation}/*.png
         instances/{training,validation}/*.png
 
-    images and annotations are the download of the scene parsing challenge. True instances come with another one, of
-    the instance segmentation challenge of 2017: annotations_instance, whose green channel tells the instances of its
-    100 classes apart. Without it, the authors' `instances` are read; they, too, make one of each class, and so it is
-    where there are no files. `instance_source` is the folder that was found, or None.
+    images and annotations are the download of the scene parsing challenge. True instances come with another download,
+    of the instance segmentation challenge of 2017: the green channel of annotations_instance tells the instances of its
+    100 classes apart. Without it, the authors' `instances` are read. They hold one instance of each class, and so it
+    is where there are no files of instances at all. `instance_source` is the folder that was found, or None.
 
     original_labels: the ids of the files as they are, 0 unlabelled and 1..150 the classes. The original's own reader
-    leaves them so by an oversight, hence its published weights need it.
+    leaves them so by an oversight, so its published weights need it.
+
+    >>> import inade_lite as il
+    >>> il.Ade20k.splits["val"]
+    'validation'
     """
 
     name = "ade20k"
@@ -139,26 +159,38 @@ class Ade20k(PublishedDataset):
     def __init__(self, root, split, image_size=None, original_labels=False):
         super().__init__(root, split, image_size)
         if original_labels:
-            self.class_of[:] = -1
-            self.class_of[:151], self.unlabelled = np.arange(151), 0
-            self.class_names = [self.class_names[-1], *self.class_names[:-1]]
-            self.class_colors = np.roll(self.class_colors, 1, axis=0)
-            self.thing_classes = [k + 1 for k in self.thing_classes]
+            self._keep_stored_ids()
         else:
-            self.class_of[:151] = [150, *range(150)]
+            self.class_of[:151] = [150, *range(150)]  # 0, unlabelled, becomes the last class
+
+    def _keep_stored_ids(self):
+        """Makes the unlabelled class the first one."""
+        self.class_of[:] = -1
+        self.class_of[:151] = np.arange(151)
+        self.unlabelled = 0
+        self.class_names = [self.class_names[-1], *self.class_names[:-1]]
+        self.class_colors = np.roll(self.class_colors, 1, axis=0)
+        self.thing_classes = [k + 1 for k in self.thing_classes]
 
     def find_split(self, split):
-        sources = (Kind(self.root / name / split, ".png") for name in ("annotations_instance", "instances"))
-        instances = next((kind for kind in sources if kind.found), None)
-        self.instance_source = instances and instances.folder.parent.name
-        images = Kind(self.root / "images" / split, *PHOTOS)
-        return self.pair(images, Kind(self.root / "annotations" / split, ".png"), instances)
+        self.instance_source = None
+        instances = None
+        for source in ("annotations_instance", "instances"):
+            files = StemFiles(self.root / source / split, ".png")
+            if files.paths:
+                self.instance_source = source
+                instances = files
+                break
+        images = StemFiles(self.root / "images" / split, *PHOTOS)
+        labels = StemFiles(self.root / "annotations" / split, ".png")
+        return self.match(images, labels, instances)
 
     def read_instance(self, path):
         if self.instance_source != "annotations_instance":
             return super().read_instance(path)
         remedy = f"the green channel of annotations_instance holds the ids; or remove {path.parent.parent}"
-        return np.asarray(open_image(path, ["RGB"], lambda mode: remedy))[..., 1].astype(np.int64)
+        mask = np.asarray(open_image(path, ["RGB"], lambda mode: remedy))  # [H, W, 3]
+        return mask[..., 1].astype(np.int64)
 
 
 class CelebAMaskHQ(PublishedDataset):
@@ -172,6 +204,10 @@ class CelebAMaskHQ(PublishedDataset):
     The first is the download: a mask for each part, merged in the order of the classes, so that hair covers skin. The
     second is the layout of the authors, where val is test, too. Without `instances`, each part is one. The download's
     images have twice the size of its masks; without an `image_size` they come at the masks' size.
+
+    >>> import inade_lite as il
+    >>> list(il.CelebAMaskHQ.splits)
+    ['train', 'val', 'test']
     """
 
     name = "celebamask_hq"
@@ -180,54 +216,82 @@ class CelebAMaskHQ(PublishedDataset):
         if (self.root / "CelebA-HQ-img").is_dir():
             return self._find_download(split)
         folder = self.root / ("train" if split == "train" else "test")
-        labels, instances = (Kind(folder / kind, ".png") for kind in ("labels", "instances"))
-        return self.pair(Kind(folder / "images", *PHOTOS), labels, instances if instances.found else None)
+        images = StemFiles(folder / "images", *PHOTOS)
+        labels = StemFiles(folder / "labels", ".png")
+        instances = StemFiles(folder / "instances", ".png")
+        return self.match(images, labels, instances if instances.paths else None)
 
     def _find_download(self, split):
-        images = Kind(self.root / "CelebA-HQ-img", ".jpg")
+        """The `files` of the download. A label path with a * stands for the masks of all parts of a face."""
+        images = StemFiles(self.root / "CelebA-HQ-img", ".jpg")
         mapping = self.root / "CelebA-HQ-to-CelebA-mapping.txt"
-        if not mapping.is_file():
-            raise FileNotFoundError(f"{mapping} is missing; it tells which pictures are train, val and test")
-        celeba = {}  # CelebA-HQ's number -> CelebA's
-        for k, line in enumerate(mapping.read_text().splitlines()[1:]):
-            try:
-                number, origin = line.split()[:2]
-                celeba[number] = int(origin)
-            except ValueError:
-                raise ValueError(f"{mapping}, line {k + 2}: {line!r}, expected two numbers and a name") from None
-        files, problems = [], []
-        for stem in sorted(images.found, key=lambda stem: (len(stem), stem)):
-            if stem not in celeba:
+        split_of = self._read_splits(mapping)
+        files = []
+        problems = []
+        for stem in sorted(images.paths, key=lambda stem: (len(stem), stem)):  # 2 before 10
+            if stem not in split_of:
                 problems.append(f"{images.path(stem)} is not in {mapping.name}")
-            elif split == ("train" if celeba[stem] < 162771 else "val" if celeba[stem] < 182638 else "test"):
-                masks = self.root / "CelebAMask-HQ-mask-anno" / str(int(stem) // 2000) / f"{int(stem):05d}_*.png"
-                if not any(path.is_file() for _, path in self._parts(masks)):
+                continue
+            if split_of[stem] == split:
+                masks = self._masks(int(stem))
+                if not any(path.is_file() for path in self._parts(masks).values()):
                     problems.append(f"{masks} is missing")
                 files.append((stem, images.path(stem), masks, None))
         if problems:
             raise FileNotFoundError(listed(f"CelebAMaskHQ in {self.root}: a picture and its masks", problems))
         return files
 
+    def _read_splits(self, mapping):
+        """{a picture's stem: its split}, which is that of the same picture in CelebA."""
+        if not mapping.is_file():
+            raise FileNotFoundError(f"{mapping} is missing; it tells which pictures are train, val and test")
+        split_of = {}
+        lines = mapping.read_text().splitlines()
+        for k, line in enumerate(lines[1:], start=2):
+            try:
+                stem, origin = line.split()[:2]
+                origin = int(origin)
+            except ValueError:
+                raise ValueError(f"{mapping}, line {k}: {line!r}, expected two numbers and a name") from None
+            # The borders are those of CelebA's own list of splits.
+            if origin < 162771:
+                split_of[stem] = "train"
+            elif origin < 182638:
+                split_of[stem] = "val"
+            else:
+                split_of[stem] = "test"
+        return split_of
+
+    def _masks(self, number):
+        """The path of a face's masks, with a * for the part; each folder holds 2000 faces."""
+        return self.root / "CelebAMask-HQ-mask-anno" / str(number // 2000) / f"{number:05d}_*.png"
+
     def _parts(self, masks):
-        """[(class id, path of its mask, which need not exist)]."""
-        return [(k, masks.with_name(masks.name.replace("*", part))) for k, part in enumerate(self.class_names)][1:]
+        """{class id: the path of its mask}, without the background; a face need not have all of them."""
+        parts = {}
+        for k, part in enumerate(self.class_names[1:], start=1):
+            parts[k] = masks.with_name(masks.name.replace("*", part))
+        return parts
 
     def read_label(self, path):
         if "*" not in path.name:
             return super().read_label(path)
         label = None
-        for k, part in self._parts(path):
-            if part.is_file():
-                remedy = "a mask is white where the part is and black elsewhere"
-                mask = np.asarray(open_image(part, MASK_MODES, lambda mode: remedy).convert("L")) > 0  # noqa: B023
-                label = np.zeros(mask.shape, np.int64) if label is None else label
-                check_size(part, mask, label, "another part")
-                label[mask] = k
+        for k, part in self._parts(path).items():
+            if not part.is_file():
+                continue
+            image = open_image(part, MASK_MODES, lambda mode: MASK_REMEDY)
+            mask = np.asarray(image.convert("L")) > 0
+            if label is None:
+                label = np.zeros(mask.shape, np.int64)
+            check_size(part, mask, label, "another part")
+            label[mask] = k
         return label
 
     def fits(self, image, ids):
-        times = image.shape[0] // ids.shape[0]
-        return image.shape[:2] == (times * ids.shape[0], times * ids.shape[1])
+        height, width = ids.shape
+        times = image.shape[0] // height
+        return image.shape[:2] == (times * height, times * width)
 
 
 class DeepFashion(PublishedDataset):
@@ -241,6 +305,10 @@ class DeepFashion(PublishedDataset):
     The first is the layout of the authors. A mask is a picture whose first channel holds the class ids. Without
     `*_inst`, each class is one instance. val is test, too. Which name belongs to which id is not published: the names
     of classes are those of Zhu et al., their order is a guess.
+
+    >>> import inade_lite as il
+    >>> il.DeepFashion.splits["val"]
+    'test'
     """
 
     name = "deepfashion"
@@ -248,16 +316,20 @@ class DeepFashion(PublishedDataset):
     label_modes = ("L", "P", "RGB", "RGBA")
 
     def find_split(self, split):
-        labels, masks, instances = (Kind(self.root / f"{split}_{kind}", ".png") for kind in ("label", "mask", "inst"))
-        labels = masks if masks.found and not labels.found else labels
-        images = Kind(self.root / f"{split}_img", *PHOTOS)
-        return self.pair(images, labels, instances if instances.found else None)
+        images = StemFiles(self.root / f"{split}_img", *PHOTOS)
+        labels = StemFiles(self.root / f"{split}_label", ".png")
+        masks = StemFiles(self.root / f"{split}_mask", ".png")
+        instances = StemFiles(self.root / f"{split}_inst", ".png")
+        if masks.paths and not labels.paths:
+            labels = masks
+        return self.match(images, labels, instances if instances.paths else None)
 
     def read_label(self, path):
         ids = super().read_label(path)
         return ids if ids.ndim == 2 else ids[..., 0]
 
 
+# The name of a set on the command line -> its reader.
 SETS = {
     "folder": FolderDataset,
     "cityscapes": Cityscapes,

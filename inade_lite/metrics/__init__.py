@@ -1,30 +1,39 @@
 """Does it work? Measures of diversity, control and quality (built by hand in notebook 8).
 
-Each is a function of sums over scenes, so one bootstrap serves all: it draws the scenes anew, with replacement.
+No single number tells whether a generator is diverse. So there are several, and each is blind to something.
 
-Against ToyTown's truth. For every thing instance of at least 20 pixels, a is its mean RGB (0..255) in each of K
-pictures, [K, 3]: generated ones, with fresh noise and latent, and K redrawn ones, where every look is drawn anew.
+Diversity, against ToyTown's truth. ToyTown can draw a scene again with the same maps and new looks. For every thing
+instance of at least 20 pixels, a is its mean RGB (0..255) in each of K pictures, [K, 3]: in K generated ones, each with
+fresh noise and latent, and in K redrawn ones.
 
-    spread ratio(class)           = sqrt(mean of var(generated a) / mean of var(redrawn a)),        ddof 1
-                                    means over the class's instances and RGB; 1: as varied as the truth, 0: no variety
-    same-class correlation(class) = sum (a - mean a)(b - mean b) / sqrt(sum (a - mean a)^2 * sum (b - mean b)^2)
-                                    over pairs a, b of the class in one picture, K samples and RGB; 0 for independent
-                                    instances, 1 for one look for all
-    color distance(class)         = sum over c of |F_generated(c) - F_redrawn(c)|, mean over RGB, in units of 0..255
-                                    F: share of the a that are at most c; the 1-Wasserstein distance; 0: same colours
+    spread ratio           Does a look vary as much as the truth? 1 is right, 0 is no variety.
+                           sqrt(mean of var(generated a) / mean of var(redrawn a)); variances over K with ddof 1,
+                           means over the instances of a class and RGB
 
-Control. One instance's noise is drawn again (or, where a method cannot do that, the least that it can draw again):
+    same-class             Do two instances of a class vary each on its own? 0 is right, 1 is one look for all.
+    correlation            sum (a - mean a)(b - mean b) / sqrt(sum (a - mean a)^2 * sum (b - mean b)^2); sums over the
+                           pairs a, b of the class in one picture, over K and RGB
 
-    locality      = mean |change| of a pixel outside the instance / mean |change| of a pixel inside; 0: nothing else
-    mISD, mOISD   = mean Lite0-LPIPS of a pixel inside, outside (the paper, section 4)
-    mCSD, mOCD    = the same where the noise of all instances of one class is drawn again (GroupDNet, CVPR 2020)
+    color distance         Are these the right looks? 0 is right; in units of 0..255.
+                           sum over c of |F_generated(c) - F_redrawn(c)|, mean over RGB; F(c) is the share of the a
+                           that are at most c. This is the 1-Wasserstein distance.
 
-The encoder. Mean |difference| of a thing's mean RGB, in units of 0..255:
+Control. The noise of one instance is drawn again; where a method cannot do that, the least that it can draw again.
 
-    reconstruction = between a real picture and what the generator makes of the encoder's means
-    round trip     = between a generated picture and what becomes of it
+    locality               Does only that instance change? 0 is right.
+                           mean |change| of a pixel outside of it / mean |change| of a pixel inside
+    mISD, mOISD            mean Lite0-LPIPS of a pixel inside, and outside (Tan et al., CVPR 2021, section 4)
+    mCSD, mOCD             the same where the noise of all instances of one class is drawn again (GroupDNet, CVPR 2020)
 
-Quality. pixel accuracy and mIoU are those of `judge`, a segmentation network, and Lite0-KID that of `lite0`.
+The encoder. How far does a thing's mean RGB move? Mean |difference|, in units of 0..255.
+
+    reconstruction         from a real picture to what the generator makes of the encoder's means
+    round trip             from a generated picture to what becomes of it in the same way
+
+Quality. Pixel accuracy and mIoU are those of `judge`, a segmentation network. Lite0-KID is that of `lite0`, a network
+trained on photographs.
+
+All but Lite0-KID are functions of sums over scenes, so one function gives all of them their intervals: `bootstrap`.
 """
 
 from ..generator import start

@@ -1,4 +1,4 @@
-"""Diversity: the colors of things, against ToyTown's truth."""
+"""Diversity: how the colors of things vary from picture to picture, against ToyTown's truth."""
 
 from collections import Counter
 from itertools import combinations
@@ -12,14 +12,21 @@ from ..generator import sample
 from ..maps import Layout
 from .estimates import Estimate, bootstrap, ratio
 
-MIN_PIXELS = 20  # smaller instances are not measured
+# Smaller instances are not measured, because they are mostly border.
+MIN_PIXELS = 20
 
-
-MIN_INSTANCES = 40  # classes with fewer instances are pooled
+# Classes with fewer instances share one row.
+MIN_INSTANCES = 40
 
 
 class Instance(NamedTuple):
-    """The mean RGB of one thing instance in K generated and in K redrawn pictures, each [K, 3], 0..255."""
+    """The mean RGB of one thing instance in K generated and in K redrawn pictures, each [K, 3], 0..255.
+
+    >>> import numpy as np
+    >>> from inade_lite.metrics import Instance
+    >>> Instance(scene=0, class_id=9, generated=np.zeros([8, 3]), redrawn=np.ones([8, 3])).class_id
+    9
+    """
 
     scene: int
     class_id: int
@@ -28,7 +35,14 @@ class Instance(NamedTuple):
 
 
 class Diversity(NamedTuple):
-    """The row of a class, or of the mean over the classes. correlation is nan without a pair."""
+    """The measures of one class, or their mean over the classes: a row of the table.
+
+    correlation is nan where no picture has a pair of the class, or where nothing varies.
+
+    >>> from inade_lite.metrics import Diversity
+    >>> Diversity._fields[3:]
+    ('spread_ratio', 'correlation', 'color_distance')
+    """
 
     name: str
     instances: int
@@ -38,13 +52,30 @@ class Diversity(NamedTuple):
     color_distance: Estimate
 
 
+# ---- From pictures to colors
+
+
 def mean_colors(images, mask):
-    """Mean RGB (0..255) inside a mask [H, W] of images [K, 3, H, W] in [-1, 1] -> [K, 3]."""
-    return (images[:, :, mask].mean(-1, dtype=np.float64) + 1) * 127.5
+    """Mean RGB, 0..255, inside of a mask [H, W] of images [K, 3, H, W] in [-1, 1]: float64 [K, 3].
+
+    >>> import numpy as np
+    >>> from inade_lite.metrics import mean_colors
+    >>> mean_colors(np.zeros([1, 3, 4, 4]), np.eye(4, dtype=bool)).tolist()
+    [[127.5, 127.5, 127.5]]
+    """
+    inside = images[:, :, mask]  # [K, 3, pixels]
+    return (inside.mean(-1, dtype=np.float64) + 1) * 127.5
 
 
 def things(label, instance, thing_classes):
-    """(class id, mask [H, W]) of each thing instance of at least 20 pixels in the maps [H, W] of a picture."""
+    """Yields (class id, mask [H, W]) for each thing instance of 20 pixels or more in the maps [H, W] of a picture.
+
+    >>> import numpy as np
+    >>> from inade_lite.metrics import things
+    >>> label = np.arange(64).reshape(8, 8) // 32  # half of the picture is class 0, half is class 1
+    >>> [(class_id, int(mask.sum())) for class_id, mask in things(label, label, thing_classes=[1])]
+    [(1, 32)]
+    """
     for i in np.unique(instance[np.isin(label, thing_classes)]):
         mask = instance == i
         if mask.sum() >= MIN_PIXELS:
@@ -52,71 +83,188 @@ def things(label, instance, thing_classes):
 
 
 def from_generator(generator, seed=0):
-    """draw(numbers, layout, k): the k-th picture of each scene, ndarray [N, 3, H, W], with fresh noise and latent."""
-    return lambda numbers, layout, k: sample(generator, layout, [seed, numbers[0], k]).numpy()
+    """A function draw(numbers, layout, k): the k-th picture of each scene, ndarray [N, 3, H, W].
+
+    Every k has fresh noise and a fresh latent.
+
+    >>> import inade_lite as il
+    >>> town = il.ToyTown("val", 16)
+    >>> draw = il.metrics.from_generator(il.Generator(town.num_classes, 16, 4, 4, 2, 2))
+    >>> draw([0], il.Layout.of(il.collate([town[0]]), town), k=3).shape
+    (1, 3, 16, 16)
+    """
+
+    def draw(numbers, layout, k):
+        return sample(generator, layout, [seed, numbers[0], k]).numpy()
+
+    return draw
 
 
 def from_truth(dataset, seed):
-    """draw(numbers, layout, k) with ToyTown's own looks: what a perfect generator would draw."""
-    return lambda numbers, layout, k: np.stack([dataset.redraw(i, 10_000 * (seed + 1) + k)["image"] for i in numbers])
+    """The same with ToyTown's own looks: what a perfect generator would draw.
+
+    >>> import inade_lite as il
+    >>> draw = il.metrics.from_truth(il.ToyTown("val", 16), seed=0)
+    >>> draw([0, 1], None, k=3).shape
+    (2, 3, 16, 16)
+    """
+
+    def draw(numbers, layout, k):
+        return np.stack(_redrawn(dataset, numbers, 10_000 * (seed + 1) + k))
+
+    return draw
+
+
+def _redrawn(dataset, numbers, seed):
+    """The scenes of these numbers with new looks: a list of [3, H, W]."""
+    return [dataset.redraw(i, seed)["image"] for i in numbers]
+
+
+def scene_batches(dataset, scenes, batch_size=8):
+    """Yields (numbers, batch, layout) for the first `scenes` items of a dataset, batch by batch.
+
+    >>> import inade_lite as il
+    >>> from inade_lite.metrics.diversity import scene_batches
+    >>> [list(numbers) for numbers, batch, layout in scene_batches(il.ToyTown("val", 16), 3, batch_size=2)]
+    [[0, 1], [2]]
+    """
+    for first in range(0, scenes, batch_size):
+        numbers = range(first, min(first + batch_size, scenes))
+        batch = collate([dataset[i] for i in numbers])
+        yield numbers, batch, Layout.of(batch, dataset)
 
 
 def drawn(draw, dataset, scenes, samples, seed=0, batch_size=8, progress=True):
-    """Yields, batch by batch of the first `scenes` items: numbers, batch, generated and redrawn [K, N, 3, H, W]."""
+    """Yields (numbers, batch, generated, redrawn) batch by batch; both are [K, N, 3, H, W] with K = samples.
+
+    draw: see `from_generator`. dataset: a ToyTown, whose first `scenes` items are taken.
+
+    >>> import inade_lite as il
+    >>> town = il.ToyTown("val", 16)
+    >>> draw = il.metrics.from_truth(town, seed=0)
+    >>> [part[2].shape for part in il.metrics.drawn(draw, town, scenes=2, samples=4, progress=False)]
+    [(4, 2, 3, 16, 16)]
+    """
     with tqdm(total=scenes * samples, unit="picture", disable=not progress) as bar:
-        for first in range(0, scenes, batch_size):
-            numbers = range(first, min(first + batch_size, scenes))
-            batch = collate([dataset[i] for i in numbers])
-            layout = Layout.of(batch, dataset)
-            generated = np.stack([draw(numbers, layout, k) for k in range(samples)])
-            redrawn = [[dataset.redraw(i, seed * samples + k)["image"] for i in numbers] for k in range(samples)]
-            yield numbers, batch, generated, np.array(redrawn)
+        for numbers, batch, layout in scene_batches(dataset, scenes, batch_size):
+            generated = []
+            redrawn = []
+            for k in range(samples):
+                generated.append(draw(numbers, layout, k))
+                redrawn.append(_redrawn(dataset, numbers, seed * samples + k))
+            yield numbers, batch, np.stack(generated), np.array(redrawn)
             bar.update(samples * len(numbers))
 
 
 def colors_of(numbers, batch, generated, redrawn, dataset):
-    """A list of Instance for what `drawn` yields."""
-    return [
-        Instance(scene, class_id, mean_colors(generated[:, n], mask), mean_colors(redrawn[:, n], mask))
-        for n, scene in enumerate(numbers)
-        for class_id, mask in things(batch["label"][n], batch["instance"][n], dataset.thing_classes)
-    ]
+    """A list of Instance, one for each thing, from what `drawn` yields.
+
+    >>> import inade_lite as il
+    >>> town = il.ToyTown("val", 32)
+    >>> (part,) = il.metrics.drawn(il.metrics.from_truth(town, seed=0), town, scenes=1, samples=4, progress=False)
+    >>> il.metrics.colors_of(*part, town)[0].generated.shape
+    (4, 3)
+    """
+    found = []
+    for n, scene in enumerate(numbers):
+        label = batch["label"][n]
+        instance = batch["instance"][n]
+        for class_id, mask in things(label, instance, dataset.thing_classes):
+            ours = mean_colors(generated[:, n], mask)
+            truth = mean_colors(redrawn[:, n], mask)
+            found.append(Instance(scene, class_id, ours, truth))
+    return found
+
+
+# ---- From colors to measures
 
 
 def measure_diversity(generator, dataset, scenes=64, samples=8, seed=0, progress=True):
-    """Spread ratio, correlation and colour distance of each thing class: a list of Diversity, see `diversity_rows`."""
-    parts = drawn(from_generator(generator, seed), dataset, scenes, samples, seed, progress=progress)
-    return diversity_rows([a for part in parts for a in colors_of(*part, dataset)], dataset)
+    """Spread ratio, same-class correlation and color distance: a list of Diversity, see `diversity_rows`.
+
+    >>> import inade_lite as il
+    >>> town = il.ToyTown("val", 32)
+    >>> generator = il.Generator(town.num_classes, 32, 4, 4, 2, 3)
+    >>> il.metrics.measure_diversity(generator, town, scenes=1, samples=2, progress=False)[-1].name
+    'mean'
+    """
+    draw = from_generator(generator, seed)
+    found = []
+    for part in drawn(draw, dataset, scenes, samples, seed, progress=progress):
+        found += colors_of(*part, dataset)
+    return diversity_rows(found, dataset)
 
 
 def diversity_rows(instances, dataset):
-    """A list of Diversity from a list of Instance: a row for each class, and their mean as the last.
+    """A list of Instance -> a list of Diversity: a row for each class, and their mean as the last one.
 
-    Classes with fewer than 40 instances share one row.
+    Classes with fewer than 40 instances share one row, because their intervals would be too wide to tell anything.
+
+    >>> import inade_lite as il
+    >>> town = il.ToyTown("val", 32)
+    >>> (part,) = il.metrics.drawn(il.metrics.from_truth(town, seed=0), town, scenes=1, samples=4, progress=False)
+    >>> rows = il.metrics.diversity_rows(il.metrics.colors_of(*part, town), town)
+    >>> rows[-1].instances == sum(row.instances for row in rows[:-1])
+    True
     """
-    count = Counter(a.class_id for a in instances)
-    groups = [[c] for c in dataset.thing_classes if count[c] >= MIN_INSTANCES]
-    few = [c for c in dataset.thing_classes if 0 < count[c] < MIN_INSTANCES]
-    groups += [few] if few else []
-    group = {c: g for g, classes in enumerate(groups) for c in classes}
-    scene = {name: k for k, name in enumerate(sorted({a.scene for a in instances}))}
-    pairs = [(a, b) for a, b in combinations(instances, 2) if (a.scene, a.class_id) == (b.scene, b.class_id)]
-    sums = [np.zeros([len(scene), len(groups), *shape]) for shape in ((2,), (3,), (2, 3, 256))]
-    for a in instances:
-        sums[0][scene[a.scene], group[a.class_id]] += color_variances(a)
-        sums[2][scene[a.scene], group[a.class_id]] += color_histograms(a)
-    for a, b in pairs:
-        sums[1][scene[a.scene], group[a.class_id]] += pair_products(a.generated, b.generated)
+    groups = _class_groups(instances, dataset.thing_classes)
+    group_of = {class_id: g for g, classes in enumerate(groups) for class_id in classes}
+    scenes = sorted({a.scene for a in instances})
+    place_of = {scene: s for s, scene in enumerate(scenes)}
 
-    def row(name, classes, which, average):
-        numbers = (sum(a.class_id in classes for a in members) for members in (instances, [a for a, _ in pairs]))
-        measures = zip(sums, (spread, correlation, wasserstein), strict=True)
-        return Diversity(name, *numbers, *[bootstrap(s[:, which], average(statistic)) for s, statistic in measures])
+    # What the bootstrap draws are scenes, so the sums are kept scene by scene.
+    shape = [len(scenes), len(groups)]
+    variances = np.zeros([*shape, 2])
+    products = np.zeros([*shape, 3])
+    histograms = np.zeros([*shape, 2, 3, 256])
+    members = Counter()
+    pairs = Counter()
+    for a in instances:
+        s = place_of[a.scene]
+        g = group_of[a.class_id]
+        members[g] += 1
+        variances[s, g] += color_variances(a)
+        histograms[s, g] += color_histograms(a)
+    for a, b in combinations(instances, 2):
+        if a.scene == b.scene and a.class_id == b.class_id:
+            s = place_of[a.scene]
+            g = group_of[a.class_id]
+            pairs[g] += 1
+            products[s, g] += pair_products(a.generated, b.generated)
 
     rows = []
     for g, classes in enumerate(groups):
-        rows.append(row(" + ".join(dataset.class_names[c] for c in classes), classes, g, lambda statistic: statistic))
-    return [*rows, row("mean", list(group), slice(None), _mean_of)]
+        row = Diversity(
+            name=" + ".join(dataset.class_names[c] for c in classes),
+            instances=members[g],
+            pairs=pairs[g],
+            spread_ratio=bootstrap(variances[:, g], spread),
+            correlation=bootstrap(products[:, g], correlation),
+            color_distance=bootstrap(histograms[:, g], wasserstein),
+        )
+        rows.append(row)
+    mean = Diversity(
+        name="mean",
+        instances=members.total(),
+        pairs=pairs.total(),
+        spread_ratio=bootstrap(variances, _mean_of(spread)),
+        correlation=bootstrap(products, _mean_of(correlation)),
+        color_distance=bootstrap(histograms, _mean_of(wasserstein)),
+    )
+    return [*rows, mean]
+
+
+def _class_groups(instances, thing_classes):
+    """Lists of class ids: each class by itself, then all those with few instances."""
+    count = Counter(a.class_id for a in instances)
+    groups = []
+    few = []
+    for class_id in thing_classes:
+        if count[class_id] >= MIN_INSTANCES:
+            groups.append([class_id])
+        elif count[class_id] > 0:
+            few.append(class_id)
+    return [*groups, few] if few else groups
 
 
 def _mean_of(statistic):
@@ -124,61 +272,144 @@ def _mean_of(statistic):
 
     def mean(sums):
         values = np.array([statistic(s) for s in sums])
-        return values[np.isfinite(values)].mean() if np.isfinite(values).any() else np.nan
+        defined = values[np.isfinite(values)]
+        return defined.mean() if len(defined) else np.nan
 
     return mean
 
 
 def color_variances(instance):
-    """Variance over the K pictures, mean over RGB: (generated, redrawn)."""
-    return [centred(c).var(axis=0, ddof=1).mean() for c in (instance.generated, instance.redrawn)]
+    """How far an Instance's colors scatter over the K pictures: [generated, redrawn], mean over RGB.
+
+    ddof 1: the sum of squares is divided by K - 1, because K colors lie nearer to their own mean than to the true one.
+
+    >>> import numpy as np
+    >>> from inade_lite import metrics
+    >>> colors = np.array([[0, 50, 90], [10, 50, 90]])
+    >>> [round(float(v), 1) for v in metrics.color_variances(metrics.Instance(0, 0, colors, 2 * colors))]
+    [16.7, 66.7]
+    """
+    variances = []
+    for colors in (instance.generated, instance.redrawn):
+        over_pictures = _centered(colors).var(axis=0, ddof=1)
+        variances.append(over_pictures.mean())
+    return variances
 
 
-def centred(colors):
-    """Colours [K, 3] less their mean; equal ones give exactly 0, since the first is taken away before the rounding."""
+def _centered(colors):
+    """Colors [K, 3] less their mean over K; exactly 0 where all K are equal."""
+    # The rounded mean of equal numbers need not be that number. So the first color is subtracted before.
     moved = colors - colors[0]
     return moved - moved.mean(axis=0)
 
 
 def spread(variances):
-    """The spread ratio of summed `color_variances`."""
+    """Spread ratio: does it vary as much as the truth? variances [2]: summed `color_variances`.
+
+    The root makes a ratio of variances one of standard deviations: half of the spread is a quarter of the variance.
+
+    >>> from inade_lite import metrics
+    >>> round(float(metrics.spread([16.7, 66.7])), 1)
+    0.5
+    """
     return np.sqrt(ratio(variances))
 
 
 def pair_products(a, b):
-    """(sum ab, sum aa, sum bb) of the centred colours [K, 3] of two instances."""
-    a, b = centred(a), centred(b)
-    return np.array([(a * b).sum(), (a * a).sum(), (b * b).sum()])
+    """[sum ab, sum aa, sum bb] of two instances' colors [K, 3], each less its mean.
+
+    >>> import numpy as np
+    >>> from inade_lite import metrics
+    >>> metrics.pair_products(np.array([[0, 0, 0], [2, 0, 0]]), np.array([[9, 0, 1], [7, 0, 3]])).tolist()
+    [-2.0, 2.0, 4.0]
+    """
+    a = _centered(a)
+    b = _centered(b)
+    ab = (a * b).sum()
+    aa = (a * a).sum()
+    bb = (b * b).sum()
+    return np.array([ab, aa, bb])
 
 
 def correlation(products):
-    """The same-class correlation of summed `pair_products`; nan where nothing varies."""
+    """Same-class correlation: does each vary on its own? products [3]: summed `pair_products`.
+
+    If b is brighter than its mean whenever a is, the products of their deviations are positive and add up. If a and b
+    have nothing to do with each other, the products cancel. nan where nothing varies: then nobody can tell.
+
+    >>> from inade_lite import metrics
+    >>> round(float(metrics.correlation([-2, 2, 4])), 3)
+    -0.707
+    """
     ab, aa, bb = products
     return ab / np.sqrt(aa * bb) if aa * bb > 0 else np.nan
 
 
 def same_class_correlation(pairs):
-    """Of a list of pairs of colours ([K, 3], [K, 3]), each pair from one picture; nan for no pair or no variety."""
-    return float(correlation(sum((pair_products(a, b) for a, b in pairs), np.zeros(3))))
+    """The same of a list of pairs ([K, 3], [K, 3]), two instances of one picture each; nan for an empty list.
+
+    >>> import numpy as np
+    >>> from inade_lite import metrics
+    >>> a = np.array([[0, 0, 0], [2, 0, 0]])
+    >>> round(metrics.same_class_correlation([(a, a + 100)]), 3)  # darker and brighter together
+    1.0
+    """
+    products = np.zeros(3)
+    for a, b in pairs:
+        products = products + pair_products(a, b)
+    return float(correlation(products))
 
 
 def color_histograms(instance):
-    """How often each value 0..255 stands in R, G and B, to whole units: (generated, redrawn), [2, 3, 256]."""
-    values = np.rint(np.stack([instance.generated, instance.redrawn]).clip(0, 255)).astype(int)  # [2, K, 3]
-    return (values[..., None] == np.arange(256)).sum(1)
+    """How often each whole value 0..255 stands in R, G and B: [generated, redrawn], int [2, 3, 256].
+
+    >>> import numpy as np
+    >>> from inade_lite import metrics
+    >>> a = metrics.Instance(0, 0, generated=np.array([[7, 0, 0], [7, 0, 1]]), redrawn=np.zeros([2, 3]))
+    >>> int(metrics.color_histograms(a)[0, 0, 7])
+    2
+    """
+    colors = np.stack([instance.generated, instance.redrawn])  # [2, K, 3]
+    values = np.rint(colors.clip(0, 255)).astype(int)
+    hits = values[..., None] == np.arange(256)  # [2, K, 3, 256]
+    return hits.sum(1)
 
 
 def wasserstein(histograms):
-    """The colour distance of summed `color_histograms`."""
-    shares = histograms.cumsum(-1) / histograms.sum(-1, keepdims=True)
-    return np.abs(shares[0] - shares[1]).sum(-1).mean()
+    """Color distance: are these the right looks? histograms [2, 3, 256]: summed `color_histograms`.
+
+    Take the values as two heaps of sand on the line 0..255. How far must a grain travel on average to turn one heap
+    into the other? That is the 1-Wasserstein distance. A grain that goes from 1 to 2 makes the shares of the values up
+    to 1 differ by one grain, so the area between the two curves of shares is the way of all grains together.
+
+    >>> import numpy as np
+    >>> from inade_lite import metrics
+    >>> a = metrics.Instance(0, 0, generated=np.zeros([2, 3]), redrawn=np.array([[10, 0, 0], [20, 0, 0]]))
+    >>> round(float(metrics.wasserstein(metrics.color_histograms(a))), 3)  # 15 in red, 0 in green and in blue
+    5.0
+    """
+    counts = histograms.sum(-1, keepdims=True)
+    shares = histograms.cumsum(-1) / counts  # [2, 3, 256]
+    gap = np.abs(shares[0] - shares[1])
+    return gap.sum(-1).mean()
 
 
 def table(rows):
-    """The rows as text."""
+    """A list of Diversity as text.
+
+    >>> from inade_lite.metrics import Diversity, Estimate, table
+    >>> nothing = Estimate(0.0, 0.0, 0.0)
+    >>> print(table([Diversity("car", 40, 3, nothing, nothing, nothing)]).splitlines()[1][:39])
+    car          40    0.000 [0.000, 0.000]
+    """
     lines = [f"{'':<10}{'n':>5}{'spread ratio':>24}{'pairs':>7}{'correlation':>26}{'color distance':>22}"]
-    for r in rows:
-        lines.append(
-            f"{r.name:<10}{r.instances:>5}{r.spread_ratio!s:>24}{r.pairs:>7}{r.correlation!s:>26}{r.color_distance!s:>22}"
-        )
+    for row in rows:
+        cells = [
+            f"{row.name:<10}{row.instances:>5}",
+            f"{row.spread_ratio!s:>24}",
+            f"{row.pairs:>7}",
+            f"{row.correlation!s:>26}",
+            f"{row.color_distance!s:>22}",
+        ]
+        lines.append("".join(cells))
     return "\n".join(lines)

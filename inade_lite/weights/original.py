@@ -16,11 +16,11 @@ from .pretrained import build
 from .tensors import state_arrays, write_tensors
 from .torch_file import read_torch_checkpoint
 
+# ---- Names
+
+# The original's names of Generator.blocks and, in the order of NoiseParams, of InstanceEncoder.heads.
 BLOCKS = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3", "up_4")
-
-
-HEADS = ("scale_conv_mu", "scale_conv_var", "bias_conv_mu", "bias_conv_var")  # in the order of NoiseParams
-
+HEADS = ("scale_conv_mu", "scale_conv_var", "bias_conv_mu", "bias_conv_var")
 
 # Our name -> the original's. A name passes through all rules; what no rule matches is called the same in both.
 RULES = (
@@ -32,7 +32,7 @@ RULES = (
     (r"^down\.(\d)", lambda m: f"layer{int(m[1]) + 1}"),
     (r"^up\.(\d)", lambda m: f"up{int(m[1]) + 1}"),
     (r"^heads\.(\d)", lambda m: HEADS[int(m[1])]),
-    # MultiscaleDiscriminator
+    # MultiscaleDiscriminator; the number of the last layer depends on how many there are
     (r"^scales\.(\d)\.first", r"discriminator_\1.model0.0"),
     (r"^scales\.(\d)\.middle\.(\d)", lambda m: f"discriminator_{m[1]}.model{int(m[2]) + 1}.0.0"),
     (r"^scales\.(\d)\.score", r"discriminator_\1.model{last}.0"),
@@ -43,17 +43,31 @@ RULES = (
 
 
 def original_name(name):
-    """What the original calls a parameter, a buffer or a layer of ours."""
+    """What the original calls a parameter, a buffer or a layer of ours.
+
+    >>> original_name("blocks.1.conv_0.weight")
+    'G_middle_0.conv_0.weight_orig'
+    """
     for pattern, replacement in RULES:
         name = re.sub(pattern, replacement, name)
     return name
 
 
 def original_names(model):
-    """{the original's name: our name} of every parameter and buffer of a network or layer."""
+    """{the original's name: our name} of every parameter and buffer of a network or layer.
+
+    >>> import inade_lite as il
+    >>> original_names(il.InstanceEncoder(noise_dim=4, base_channels=2))["layer1.weight"]
+    'down.0.weight'
+    """
     ours = list(model.state_dict())
-    last = 1 + sum(name.startswith("scales.0.middle.") and name.endswith(".weight") for name in ours)
-    return {original_name(name).replace("{last}", str(last)): name for name in ours}
+    # Only a discriminator has these entries: one weight for each layer between its first and its last.
+    middle = [name for name in ours if name.startswith("scales.0.middle.") and name.endswith(".weight")]
+    last = str(len(middle) + 1)
+    return {original_name(name).replace("{last}", last): name for name in ours}
+
+
+# ---- One network
 
 
 def load_original(model, state):
@@ -61,37 +75,63 @@ def load_original(model, state):
 
     state: {the name in their checkpoint: array}. A missing, extra or misshapen entry is a ValueError that names it, and
     the model stays as it was. BatchNorm's num_batches_tracked, which nothing here counts, may be there or not.
+
+    >>> import inade_lite as il
+    >>> layer = il.InstanceConv2D(1, 2, kernel_size=1)
+    >>> il.load_original(layer, {"weight": np.full([2, 1, 1, 1], 3), "bias": np.zeros(2)})
+    >>> layer.weight.flatten().tolist()
+    [3.0, 3.0]
     """
     if not isinstance(model, INADE | InstanceConv2D | InstanceEncoder | Generator | MultiscaleDiscriminator):
         raise TypeError(
             f"the original has no counterpart of {type(model).__name__}; see load_original for those it has"
         )
-    names, own = original_names(model), model.state_dict()
-    given = {name: np.asarray(a) for name, a in state.items() if name.rpartition(".")[2] != "num_batches_tracked"}
-    # The only matrices are those of Linear, which Paddle stores transposed.
-    given = {name: a.T if a.ndim == 2 else a for name, a in given.items()}
-    has = {name: list(a.shape) for name, a in given.items()}
+    given = {}
+    for name, array in state.items():
+        if not name.endswith("num_batches_tracked"):
+            array = np.asarray(array)
+            # The only matrices are those of Linear, which Paddle stores transposed.
+            given[name] = array.T if array.ndim == 2 else array
+    names = original_names(model)
+    _compare_shapes(model, names, given)
+    filled = {}
+    for name, ours in names.items():
+        filled[ours] = given[name].astype(np.float32, copy=False)
+    model.set_state_dict(filled)
+
+
+def _compare_shapes(model, names, given):
+    """ValueError if the arrays given are not those that the model needs. Both are {the original's name: ...}."""
+    own = model.state_dict()
     needs = {name: list(own[ours].shape) for name, ours in names.items()}
-    problems = [
-        f"{name} is {_shape(has, name)} in the state and {_shape(needs, name)} in the {type(model).__name__}"
-        for name in sorted(has.keys() | needs.keys())
-        if has.get(name) != needs.get(name)
-    ]
+    has = {name: list(array.shape) for name, array in given.items()}
+    problems = []
+    for name in sorted(has.keys() | needs.keys()):
+        if has.get(name) != needs.get(name):
+            there = _told(has.get(name))
+            wanted = _told(needs.get(name))
+            problems.append(f"{name} is {there} in the state and {wanted} in the {type(model).__name__}")
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise ValueError(f"{'; '.join(problems[:5])}{more}. Build the model with the arguments of the checkpoint")
-    model.set_state_dict({ours: given[name].astype(np.float32, copy=False) for name, ours in names.items()})
 
 
-def _shape(shapes, name):
-    """The shape as PyTorch has it."""
-    if name not in shapes:
+def _told(shape):
+    """A shape as PyTorch has it: Linear's matrices the other way round."""
+    if shape is None:
         return "missing"
-    return shapes[name][::-1] if len(shapes[name]) == 2 else shapes[name]
+    return shape[::-1] if len(shape) == 2 else shape
+
+
+# ---- A whole model
 
 
 class Preset(NamedTuple):
-    """What the authors' model of a data set is: the arguments of its Generator. image_size is (H, W)."""
+    """What the authors' model of a data set is: the arguments of its Generator. image_size is (H, W).
+
+    >>> PRESETS["cityscapes"].image_size
+    (256, 512)
+    """
 
     num_classes: int
     image_size: tuple
@@ -107,13 +147,16 @@ PRESETS = {
     "coco_stuff": Preset(182 + 1, (256, 256)),
 }
 
-
 # By these entries their checkpoints are told apart.
 ENTRY = {"generator": "head_0.norm_0.fc_noise.weight", "encoder": "scale_conv_mu.weight"}
 
 
 def class_names(preset):
-    """The names of a preset's classes. Those of ADE20K begin with "unlabelled", see `Ade20k(original_labels=True)`."""
+    """The names of a preset's classes. Those of ADE20K begin with "unlabelled", see `Ade20k(original_labels=True)`.
+
+    >>> len(class_names("coco_stuff")), class_names("ade20k")[:2]
+    (183, ['unlabelled', 'wall'])
+    """
     description = read_description(CLASSES / f"{preset}.json")
     names = description["class_names"]
     if description["ignore_index"] is None:
@@ -124,47 +167,77 @@ def class_names(preset):
 def convert(paths, out, preset=None):
     """Write the authors' generator, and their encoder if it is given, as one file that `load_pretrained` reads.
 
-    paths: best_net_G.pth and, in any order, best_net_E.pth (or best_net_IE.pth). preset: a name in PRESETS, by default
-    the one with as many classes; widths and the kind of norm are read off the weights. Returns {"generator": ...,
-    "encoder": ...}. ValueError names the file or what does not fit.
+    paths: best_net_G.pth and, in any order, best_net_E.pth (or best_net_IE.pth).
+    preset: a name in PRESETS, by default the one with as many classes. Widths and the kind of norm are read off the
+    weights.
+    Returns {"generator": ..., "encoder": ...}, the second only if it is given. ValueError names the file or what does
+    not fit.
+
+    >>> convert(["best_net_G.pth"], "model.safetensors")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    FileNotFoundError: best_net_G.pth is missing; ...
     """
-    states = {}
-    for path in paths:
-        state = read_torch_checkpoint(path)
-        kind = next((kind for kind, name in ENTRY.items() if name in state), None)
-        if kind is None:
-            raise ValueError(f"{path} is neither a generator nor an encoder; it has {', '.join(list(state)[:3])}, ...")
-        states[kind] = state
-    if "generator" not in states:
-        raise ValueError(f"there is no generator in {', '.join(map(str, paths))}; give best_net_G.pth, too")
-    train, preset = _arguments(states["generator"], preset)
-    train["encoder_channels"] = len(states["encoder"]["layer1.weight"]) if "encoder" in states else None
-    config = {"train_config": train, "image_size": PRESETS[preset].image_size, "class_names": class_names(preset)}
-    networks = {kind: network for kind, network in zip(ENTRY, build(config), strict=True) if network is not None}
+    states = _read_states(paths)
+    generator = states["generator"]
+    preset = _find_preset(generator, preset)
+    config = {
+        "train_config": _arguments(generator, preset),
+        "image_size": PRESETS[preset].image_size,
+        "class_names": class_names(preset),
+    }
+    encoder = states.get("encoder")
+    config["train_config"]["encoder_channels"] = None if encoder is None else len(encoder["layer1.weight"])
+
+    networks = {}
     tensors = {}
-    for kind, network in networks.items():
-        load_original(network, states.pop(kind))
-        tensors |= state_arrays(network, f"{kind}.")
-    write_tensors(out, tensors, {**config, "preset": preset, "files": [Path(path).name for path in paths]})
+    for kind, network in zip(ENTRY, build(config), strict=True):
+        if network is not None:
+            load_original(network, states.pop(kind))
+            tensors |= state_arrays(network, f"{kind}.")
+            networks[kind] = network
+    files = [Path(path).name for path in paths]
+    write_tensors(out, tensors, {**config, "preset": preset, "files": files})
     return networks
 
 
-def _arguments(state, preset):
-    """What the names and shapes of a generator's weights tell about it, and its preset."""
+def _read_states(paths):
+    """{"generator": {name: array}, "encoder": ...}; the second may be missing."""
+    states = {}
+    for path in paths:
+        state = read_torch_checkpoint(path)
+        for kind, entry in ENTRY.items():
+            if entry in state:
+                states[kind] = state
+                break
+        else:
+            raise ValueError(f"{path} is neither a generator nor an encoder; it has {', '.join(list(state)[:3])}, ...")
+    if "generator" not in states:
+        raise ValueError(f"there is no generator in {', '.join(map(str, paths))}; give best_net_G.pth, too")
+    return states
+
+
+def _find_preset(state, preset):
+    """The name of the preset with as many classes as a generator's weights; it must be `preset` if that is given."""
     missing = [name for name in ("head_0.norm_0.weight", "fc.weight") if name not in state]
     if missing:
         raise ValueError(f"the generator has no {missing[0]}; give the whole state dict")
     if any("sketch_conv" in name for name in state):
         raise ValueError("the generator has a sketch branch; `load_original` fills its INADE layers one by one")
-    classes, channels, _ = state["head_0.norm_0.weight"].shape
-    fitting = [name for name, p in PRESETS.items() if p.num_classes == classes and preset in (None, name)]
-    if not fitting:
-        known = {name: p.num_classes for name, p in PRESETS.items()}
-        raise ValueError(f"the generator has {classes} classes, {preset or 'the presets'} {known.get(preset, known)}")
+    num_classes = len(state["head_0.norm_0.weight"])
+    for name, arguments in PRESETS.items():
+        if arguments.num_classes == num_classes and preset in (None, name):
+            return name
+    known = {name: arguments.num_classes for name, arguments in PRESETS.items()}
+    raise ValueError(f"the generator has {num_classes} classes, {preset or 'the presets'} {known.get(preset, known)}")
+
+
+def _arguments(state, preset):
+    """What the names and shapes of a generator's weights tell about it, as fields of TrainConfig."""
+    has_batch_norm = any(name.endswith("running_mean") for name in state)
     return {
         "noise_dim": state["head_0.norm_0.fc_noise.weight"].shape[1],
         "latent_dim": state["fc.weight"].shape[1],
-        "base_channels": channels // 16,
-        "num_upsamplings": PRESETS[fitting[0]].num_upsamplings,
-        "norm": "batch" if any(name.endswith("running_mean") for name in state) else "instance",
-    }, fitting[0]
+        "base_channels": state["head_0.norm_0.weight"].shape[1] // 16,
+        "num_upsamplings": PRESETS[preset].num_upsamplings,
+        "norm": "batch" if has_batch_norm else "instance",
+    }

@@ -14,9 +14,14 @@ PRETRAINED = SHIPPED / "pretrained"
 
 
 class Pretrained(NamedTuple):
-    """A trained model. config: how it was made, a dict with the TrainConfig, data set, steps and seconds.
+    """A trained model, in eval mode.
 
-    Of a model converted from the authors' checkpoints it tells what they are. encoder is None if there is none.
+    encoder: None if the method has none. config: how the model was made, a dict with the TrainConfig, the data set,
+    steps and seconds. Of a model converted from the authors' checkpoints it tells which files they were.
+
+    >>> import inade_lite as il
+    >>> il.load_pretrained("inade").class_names[:2]
+    ['sky', 'sun']
     """
 
     generator: nn.Layer
@@ -26,7 +31,14 @@ class Pretrained(NamedTuple):
 
 
 def save_pretrained(path, trainer, **provenance):
-    """Store a trainer's averaged generator and its encoder in half precision, with what load_pretrained needs."""
+    """Store a trainer's averaged generator and its encoder in half precision, with what load_pretrained needs.
+
+    provenance: JSON-able values to keep in the model's config as well. OSError names a file that cannot be written.
+
+    >>> import tempfile, inade_lite as il
+    >>> small = il.TrainConfig(base_channels=2, num_upsamplings=3)
+    >>> il.save_pretrained(f"{tempfile.mkdtemp()}/my.safetensors", il.Trainer(small, il.ToyTown("train", 32)))
+    """
     tensors = state_arrays(trainer.ema, "generator.")
     if trainer.encoder is not None:
         tensors |= state_arrays(trainer.encoder, "encoder.")
@@ -36,21 +48,15 @@ def save_pretrained(path, trainer, **provenance):
 
 
 def load_pretrained(name):
-    """A model that the repository carries, by its name in data/pretrained, or any file that save_pretrained wrote.
+    """The model of this name in data/pretrained, or of any file that save_pretrained or `convert` wrote.
 
-    Both networks are in eval mode. FileNotFoundError names the models that exist.
+    Both networks are in eval mode. FileNotFoundError names the models that exist, ValueError a file that is damaged.
+
+    >>> import inade_lite as il
+    >>> il.load_pretrained("inade").generator.image_size
+    (64, 64)
     """
-    path = PRETRAINED / f"{name}.safetensors"
-    if not path.is_file():
-        path = Path(name)
-    if not path.is_file():
-        known = sorted(file.stem for file in PRETRAINED.glob("*.safetensors"))
-        if not known:
-            raise FileNotFoundError(
-                f"no pretrained model {name!r}: {PRETRAINED} holds none. The repository carries them in "
-                "data/pretrained; clone it, or give the path of a .safetensors file"
-            )
-        raise FileNotFoundError(f"no pretrained model {name!r}; there are {known}, or give a .safetensors file")
+    path = _find(name)
     tensors, config = read_tensors(path)
     generator, encoder = build(config)
     load_state(generator, tensors, path, "generator.")
@@ -61,8 +67,27 @@ def load_pretrained(name):
     return Pretrained(generator, encoder, config["class_names"], config)
 
 
+def _find(name):
+    """The path of a model. A shipped one goes before a file of the same name."""
+    for path in (PRETRAINED / f"{name}.safetensors", Path(name)):
+        if path.is_file():
+            return path
+    known = sorted(file.stem for file in PRETRAINED.glob("*.safetensors"))
+    if not known:
+        raise FileNotFoundError(
+            f"no pretrained model {name!r}: {PRETRAINED} holds none. The repository carries them in "
+            "data/pretrained; clone it, or give the path of a .safetensors file"
+        )
+    raise FileNotFoundError(f"no pretrained model {name!r}; there are {known}, or give a .safetensors file")
+
+
 def build(config):
-    """A new generator and encoder as a model's config describes them; the encoder may be None."""
+    """A new generator and encoder as a model's config describes them. The encoder may be None.
+
+    >>> generator, encoder = build(load_pretrained("inade").config)
+    >>> generator.num_classes
+    14
+    """
     train = {"method": "inade", **config["train_config"]}  # files that do not tell it are older than the choice
     method = find_method(train["method"])
     generator = method.new_generator(train, len(config["class_names"]), tuple(config["image_size"]))

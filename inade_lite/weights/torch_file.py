@@ -28,32 +28,58 @@ STORAGES = {
     "BoolStorage": "?",
 }
 
+# How a file in the format before zip begins.
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY_PROTOCOL = 1001
 
-LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
-
-def read_torch_checkpoint(path, key=None):
+def read_torch_checkpoint(path):
     """{name: ndarray} of a state dict that `torch.save` wrote, in the zip format (since 1.6) or the one before it.
 
-    key: which entry to read of a file that holds several, {"state_dict": {...}, "epoch": 3} for one. bfloat16 becomes
-    float32, other types stay; arrays may share memory and be read-only. FileNotFoundError, or a ValueError that names
-    the file: if it is damaged, if it names anything but tensors and containers, or if it holds something else.
+    bfloat16 becomes float32, other types stay. Arrays may share memory and be read-only.
+
+    FileNotFoundError, or a ValueError that names the file: if it is damaged, if it names anything but tensors and
+    containers, or if it holds anything but a state dict, for example one among other things.
+
+    >>> state = read_torch_checkpoint(Path(__file__).parents[2] / "tests/torch_files/tensors_zip.pth")
+    >>> state["whole"].shape
+    (4, 6)
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; give the file that torch.save wrote, best_net_G.pth for one")
     with open(path, "rb") as file:
         try:
-            content, storages = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
-            if key is not None and (not isinstance(content, dict) or key not in content):
-                raise ValueError(f"it has no {key!r}; {_description(content)}")
-            content = content if key is None else content[key]
-            if not isinstance(content, dict) or not all(isinstance(v, _Tensor) for v in content.values()):
-                raise ValueError(_description(content))
-            return {str(name): _array(name, tensor, storages) for name, tensor in content.items()}
+            content, storage = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
+            _check_state_dict(content)
+            return {str(name): _array(name, tensor, storage) for name, tensor in content.items()}
         except Exception as error:  # whatever a damaged or hostile file makes pickle, zipfile and numpy raise
             reason = str(error) if isinstance(error, ValueError) else f"it is damaged ({type(error).__name__}: {error})"
             raise ValueError(f"{path} is not a state dict of PyTorch: {reason}") from error
+
+
+def _check_state_dict(content):
+    """ValueError, with the remedy, if this is no dict of tensors alone."""
+    if not isinstance(content, dict):
+        raise ValueError(f"it holds a {_type(content)}, expected a dict of tensors by their names")
+    if all(isinstance(value, _Tensor) for value in content.values()):
+        return
+    entries = [f"{key!r}: {_type(value)}" for key, value in content.items()]
+    more = ", ..." if len(entries) > 6 else ""
+    # A training script saves the state dict as one entry of several, and the others may be anything.
+    inner = [key for key, value in content.items() if isinstance(value, dict)]
+    state = f"checkpoint[{inner[0]!r}]" if inner else "model.state_dict()"
+    raise ValueError(
+        f"it holds {{{', '.join(entries[:6])}{more}}}, expected tensors only; "
+        f"save the state dict alone, with PyTorch: torch.save({state}, path)"
+    )
+
+
+def _type(value):
+    return type(value).__name__.strip("_")
+
+
+# ---- The pickle: what it may name, and what becomes of it
 
 
 class _Storage(NamedTuple):
@@ -65,6 +91,8 @@ class _Storage(NamedTuple):
 
 
 class _Tensor(NamedTuple):
+    """A view into a storage. Offset and stride count numbers, not bytes."""
+
     storage: _Storage
     offset: int
     size: tuple
@@ -102,6 +130,8 @@ class _RebuildParameter(_Name):
 
 
 class _Unpickler(pickle.Unpickler):
+    """An unpickler that knows the names of a state dict and refuses every other."""
+
     def find_class(self, module, name):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
@@ -126,16 +156,20 @@ class _Unpickler(pickle.Unpickler):
 def _unpickle(file):
     """The object of the pickle at the file's position, which moves behind it."""
     start = file.tell()
-    # Python makes room for as many entries of its memo as a pickle asks for, which may be more than there is memory.
     codes = list(pickletools.genops(file))
-    if any("PUT" in code.name and argument is not None and argument > 2 * len(codes) for code, argument, _ in codes):
-        raise ValueError("its pickle asks for far more memory than it needs")
+    for code, argument, _ in codes:
+        # Python makes room for as many entries of its memo as a pickle asks for, be it more than there is memory.
+        if "PUT" in code.name and argument is not None and argument > 2 * len(codes):
+            raise ValueError("its pickle asks for far more memory than it needs")
     file.seek(start)
     return _Unpickler(file, encoding="utf-8").load()
 
 
+# ---- The two formats: each gives the content, and a function storage -> ndarray
+
+
 def _read_zip(file):
-    """The content, and a function storage -> ndarray. <name>/data.pkl names the storages in <name>/data/."""
+    """<name>/data.pkl holds the content and names the storages, which are files in <name>/data/."""
     archive = zipfile.ZipFile(file)
     pickles = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
@@ -143,11 +177,14 @@ def _read_zip(file):
     if archive.getinfo(pickles[0]).compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"its {pickles[0]} is compressed, as torch.save never does")
     root = pickles[0].removesuffix("data.pkl")
-    order = archive.read(f"{root}byteorder") if f"{root}byteorder" in archive.namelist() else b"little"
+    order = "little"
+    if f"{root}byteorder" in archive.namelist():
+        order = archive.read(f"{root}byteorder").decode()
 
     @functools.cache  # several tensors may share one
     def storage(s):
-        entry, dtype = archive.getinfo(f"{root}data/{s.key}"), np.dtype(s.type).newbyteorder(order.decode())
+        entry = archive.getinfo(f"{root}data/{s.key}")
+        dtype = np.dtype(s.type).newbyteorder(order)
         # A small file must not become a large one.
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != s.count * dtype.itemsize:
             raise ValueError(f"{entry.filename} has {entry.file_size} bytes, expected {s.count} numbers of {dtype}")
@@ -162,20 +199,24 @@ def _read_zip(file):
 
 
 def _read_legacy(file):
-    """The content, and a function storage -> ndarray: five pickles, then each storage's length and numbers."""
+    """Five pickles one behind the other, of which the fourth is the content; then each storage's length and numbers."""
     file.seek(0)
     beginning = file.read(16)
     file.seek(0)
     try:
-        magic, protocol, system = _unpickle(file), _unpickle(file), _unpickle(file)
+        magic = _unpickle(file)
+        protocol = _unpickle(file)
+        system = _unpickle(file)
         sound = (magic, protocol) == (LEGACY_MAGIC, LEGACY_PROTOCOL) and isinstance(system, dict)
     except Exception:
         sound = False
     if not sound:
         raise ValueError(f"it begins with {beginning!r}, not as torch.save begins a file; download or export it again")
     order = "<" if system.get("little_endian", True) else ">"
-    content, keys = _unpickle(file), _unpickle(file)
-    types = {value.storage.key: value.storage.type for value in _tensors(content)}
+    content = _unpickle(file)
+    keys = _unpickle(file)
+    # The storages themselves do not tell their types; the tensors that use them do.
+    types = {tensor.storage.key: tensor.storage.type for tensor in _tensors(content)}
     storages = {}
     for key in keys:
         if key not in types:
@@ -194,8 +235,9 @@ def _read_legacy(file):
 
 
 def _tensors(content):
-    """All tensors of nested dicts, lists and tuples, each container once."""
-    waiting, seen = [content], set()
+    """All tensors of nested dicts, lists and tuples, each container once: a pickle may hold one in itself."""
+    waiting = [content]
+    seen = set()
     while waiting:
         value = waiting.pop()
         if isinstance(value, _Tensor):
@@ -205,37 +247,38 @@ def _tensors(content):
             waiting += value.values() if isinstance(value, dict) else value
 
 
+# ---- One tensor
+
+
 def _array(name, tensor, storage):
     """The tensor as an ndarray, if all of it lies within its storage."""
     s, offset, size, stride = tensor
     if not isinstance(s, _Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
         raise ValueError(f"the tensor {name!r} has a storage, size and stride that are none")
-    offset, size, stride = _integer(offset), [_integer(n) for n in size], [_integer(n) for n in stride]
+    offset = _integer(offset)
+    size = [_integer(n) for n in size]
+    stride = [_integer(n) for n in stride]
+    count = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     numbers = storage(s)
-    # The array's own size counts: as_strided reads wherever it is told to.
-    if math.prod(size) and (last >= numbers.size or math.prod(size) > numbers.size):
+    # as_strided reads wherever it is told to. A stride of 0 repeats numbers without end, so the count is checked, too.
+    if count and (last >= numbers.size or count > numbers.size):
         raise ValueError(
             f"the tensor {name!r}, size {size} with stride {stride} from {offset} on, does not fit its "
             f"storage of {numbers.size} numbers"
         )
-    if math.prod(size) == 0:
+    if count == 0:
         return np.zeros(size, numbers.dtype)
-    steps = [step * numbers.itemsize for step in stride]
-    array = np.lib.stride_tricks.as_strided(numbers[offset:], size, steps, writeable=False)
+    byte_stride = [step * numbers.itemsize for step in stride]
+    array = np.lib.stride_tricks.as_strided(numbers[offset:], size, byte_stride, writeable=False)
     if s.type == "u2":
+        # bfloat16: the lower half of the float32 is zero.
         return (array.astype(np.uint32) << 16).view(np.float32)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _integer(value):
+    """The value, if it is a sound count. True and floats, which Python would take for integers, are not."""
     if type(value) is not int or not 0 <= value < 2**48:
         raise ValueError(f"it counts {value!r}, expected an integer of 0 or more")
     return value
-
-
-def _description(content):
-    if isinstance(content, dict):
-        entries = ", ".join(f"{key!r}: {type(value).__name__.strip('_')}" for key, value in list(content.items())[:6])
-        return f"it holds {{{entries}{', ...' if len(content) > 6 else ''}}}; give the key= of a dict of tensors"
-    return f"it holds a {type(content).__name__.strip('_')}, expected a dict of tensors by their names"
