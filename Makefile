@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test bench pretrain-all tune table notebooks doctor format lock test-versions real-smoke clean FORCE
+.PHONY: help lab test bench pretrain-all tune table pictures notebooks doctor format lock test-versions real-smoke clean FORCE
 
 # ---- What can be set: make lab PADDLE=gpu CUDA=cu126
 
@@ -81,11 +81,12 @@ lab: $(STAMP) ## set up, then open JupyterLab on the first notebook (LAB_FLAGS=-
 	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/0_tour.ipynb \
 		$$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_FLAGS)
 
-# loadscope keeps the cells of a notebook in one process and in order.
-PYTEST = OMP_NUM_THREADS=$(THREADS) INADE_LITE_FAST=1 $(1) -m pytest tests $(sort $(wildcard notebooks/*.ipynb)) \
-	--nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n $(JOBS) --dist loadscope
+# loadscope keeps the cells of a notebook in one process and in order. The examples of the docstrings run, too.
+PYTEST = OMP_NUM_THREADS=$(THREADS) INADE_LITE_FAST=1 $(1) -m pytest tests inade_lite experiments benchmarks tools \
+	$(sort $(wildcard notebooks/*.ipynb)) --doctest-modules --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
+	-n $(JOBS) --dist loadscope
 
-test: $(STAMP) ## set up, then check the style and run the tests and, shortened, the notebooks
+test: $(STAMP) ## set up, then check the style and run the tests, the examples and, shortened, the notebooks
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(call PYTEST,$(PY))
@@ -116,8 +117,11 @@ table: $(STAMP) ## measure the shipped models again and assemble the table of al
 	@for run in $$($(PY) -m experiments.runs --shipped); do $(PY) -m experiments.runs --measure $$run || exit 1; done
 	$(PY) -m experiments.table
 
+pictures: $(STAMP) ## draw the pictures of README and docs/
+	$(PY) -m experiments.pictures
+
 bench: $(STAMP) ## time the layers against their textbook forms (3 minutes; on a quiet machine); writes benchmarks/
-	$(PY) benchmarks/bench.py
+	$(PY) -m benchmarks.bench
 
 doctor: $(STAMP) ## tell what is installed, on what it runs, and what is wrong
 	@$(PY) -m inade_lite doctor

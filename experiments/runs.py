@@ -6,7 +6,7 @@
     python -m experiments.runs --shipped            the names of the runs whose models ship
 
 A run works in runs/pretrain/<name>/ and ends in data/results/<name>.json; those that ship also in data/pretrained/.
-A try, such as spade.rates, ends in data/results/tries/.
+A try, for example spade.rates, ends in data/results/tries/.
 """
 
 import argparse
@@ -33,58 +33,90 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data/results"
 WORK = ROOT / "runs/pretrain"
 
-TRAIN_SCENES = 32000  # drawn on the fly, so that no scene is seen twice at the common budget
-SCENES, SAMPLES = 256, 8  # measured
+# Drawn on the fly, so that no scene is seen twice at the common budget.
+TRAIN_SCENES = 32000
+
+# What is measured of each run.
+SCENES = 256
+SAMPLES = 8
+
+SEEDS = range(3)
 
 
-RUNS = {
-    "inade": Run(settings("inade", instance_share=0.5, lambda_kl=0.004), 10000, "inade"),
-    **{f"inade_{s}": Run(settings("inade", s), ships_as="" if s else "inade_short") for s in range(3)},
-    **{f"class_noise_{s}": Run(settings("class_noise", s), ships_as="" if s else "class_noise") for s in range(3)},
-    **{
-        f"spade_vae_{s}": Run(settings("spade_vae", s, **START["spade_vae"]), ships_as="" if s else "spade_vae")
-        for s in range(3)
-    },
-    "spade_0": Run(settings("spade", **START["spade"])),
-    "clade_0": Run(settings("clade", **START["clade"])),
+def _all_runs():
+    """{name: Run}, in the order of the table's rows. Of several seeds, the first ships."""
+    long = settings("inade", instance_share=0.5, lambda_kl=0.004)
+    runs = {"inade": Run(long, 10000, "inade")}
+    for seed in SEEDS:
+        runs[f"inade_{seed}"] = Run(settings("inade", seed), ships_as="" if seed else "inade_short")
+    for method in ("class_noise", "spade_vae"):
+        for seed in SEEDS:
+            fields = settings(method, seed, **START[method])
+            runs[f"{method}_{seed}"] = Run(fields, ships_as="" if seed else method)
+    for method in ("spade", "clade"):
+        runs[f"{method}_0"] = Run(settings(method, **START[method]))
     # What these took after their tries.
-    **{f"class_noise_tuned_{s}": Run(TRIES["class_noise.fast_rates"].fields | {"seed": s}) for s in range(3)},
-    **{f"{method}_tuned_0": Run(TRIES[f"{method}.fast_rates"].fields) for method in ("spade_vae", "clade")},
+    for seed in SEEDS:
+        runs[f"class_noise_tuned_{seed}"] = Run(TRIES["class_noise.fast_rates"].fields | {"seed": seed})
+    for method in ("spade_vae", "clade"):
+        runs[f"{method}_tuned_0"] = Run(TRIES[f"{method}.fast_rates"].fields)
     # Each of its 18 noises has the same means and variances, so that KL counts them 18 times.
-    "independent_noise_0": Run(settings("independent_noise", lambda_kl=il.TrainConfig.lambda_kl / 18)),
-    "no_encoder_0": Run(settings("no_encoder")),
-    "plain_encoder_0": Run(settings("plain_encoder")),
-    "scale_noise_0": Run(settings("scale_noise")),
-    "shift_noise_0": Run(settings("shift_noise")),
-}
+    runs["independent_noise_0"] = Run(settings("independent_noise", lambda_kl=il.TrainConfig.lambda_kl / 18))
+    for method in ("no_encoder", "plain_encoder", "scale_noise", "shift_noise"):
+        runs[f"{method}_0"] = Run(settings(method))
+    return runs
+
+
+RUNS = _all_runs()
 
 
 def record_path(name):
-    return RESULTS / ("tries" if name in TRIES else "") / f"{name}.json"
+    """Where the record of a run or a try is.
+
+    >>> from experiments.runs import record_path
+    >>> record_path("spade.rates").parts[-4:]
+    ('data', 'results', 'tries', 'spade.rates.json')
+    """
+    folder = RESULTS / "tries" if name in TRIES else RESULTS
+    return folder / f"{name}.json"
 
 
 def data_version():
-    """A digest of the first validation scenes: it changes when ToyTown draws otherwise."""
-    town, digest = il.ToyTown("val", 64), hashlib.sha256()
+    """A digest of the first validation scenes: it changes when ToyTown draws otherwise.
+
+    >>> from experiments.runs import data_version
+    >>> data_version().split()[0]
+    'toy_town'
+    """
+    town = il.ToyTown("val", 64)
+    digest = hashlib.sha256()
     for i in range(8):
+        item = town[i]
         for key in ("image", "label", "instance"):
-            digest.update(town[i][key].tobytes())
+            digest.update(item[key].tobytes())
     return f"toy_town {digest.hexdigest()[:12]}"
 
 
+# ---- Training
+
+
 def train(name):
-    """Train a run to its end; returns the path of its model."""
-    run, folder = (RUNS | TRIES)[name], WORK / name
-    town, val = il.ToyTown("train", 64, length=TRAIN_SCENES), il.ToyTown("val", 64)
+    """Train a run or a try to its end, from its last checkpoint if there is one. Returns the path of its model."""
+    run = (RUNS | TRIES)[name]
+    folder = WORK / name
+    town = il.ToyTown("train", 64, length=TRAIN_SCENES)
+    val = il.ToyTown("val", 64)
     preview = [val[i] for i in range(8)]
+    config = il.TrainConfig(**run.fields)
     if (folder / "checkpoint.safetensors").exists():
         trainer = il.Trainer.resume(folder, town, preview)
     else:
-        trainer = il.Trainer(il.TrainConfig(**run.fields), town, preview)
-    if asdict(trainer.config) != asdict(il.TrainConfig(**run.fields)):
+        trainer = il.Trainer(config, town, preview)
+    if asdict(trainer.config) != asdict(config):
         raise SystemExit(f"{folder} was trained with other settings than experiments/runs.py has; remove the folder")
     if trainer.steps_done < run.steps:
         trainer.fit(run.steps - trainer.steps_done, folder)
+
     path = folder / "model.safetensors"
     provenance = {
         "run": name,
@@ -93,54 +125,81 @@ def train(name):
         "command": f"python -m experiments.runs {name}",
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
     }
+    # Stored twice: how far half precision moves the pictures is known only from a stored model.
     il.save_pretrained(path, trainer, **provenance)
-    il.save_pretrained(path, trainer, **provenance, half_precision_moves=moved(trainer.ema, path, val))
+    provenance["half_precision_moves"] = moved(trainer.ema, path, val)
+    il.save_pretrained(path, trainer, **provenance)
     if run.ships_as:
-        shutil.copyfile(path, PRETRAINED / f"{run.ships_as}.safetensors")
+        shutil.copyfile(path, _shipped_path(run))
     return path
 
 
 def moved(generator, path, dataset, scenes=32):
     """How far the half precision of a stored model moves a pixel at most, in units of 0..255."""
     batch = il.collate([dataset[i] for i in range(scenes)])
-    layout = il.Layout(batch["label"], batch["instance"], dataset.num_classes)
+    layout = il.Layout.of(batch, dataset)
     stored = il.load_pretrained(path).generator
-    return float((il.sample(generator, layout, 0) - il.sample(stored, layout, 0)).abs().amax()) * 127.5
+    before = il.sample(generator, layout, 0)
+    after = il.sample(stored, layout, 0)
+    return float((before - after).abs().amax()) * 127.5
+
+
+def _shipped_path(run):
+    return PRETRAINED / f"{run.ships_as}.safetensors"
+
+
+# ---- Measuring
 
 
 def record(name, path):
-    """Measure the model of a run or a try, or the truth, and write its record."""
+    """Measure the model of a run or a try, or with path None the truth, and write its record."""
     town = il.ToyTown("val", 64)
-    scenes, samples = (TRY_SCENES, TRY_SAMPLES) if name in TRIES else (SCENES, SAMPLES)
-    content = {"run": name, "data": data_version(), "measured": {"scenes": scenes, "samples": samples, "seed": 0}}
-    content["machine"] = {"processor": cpu_model(), "paddle": paddle.__version__}
+    scenes, samples = SCENES, SAMPLES
+    if name in TRIES:
+        scenes, samples = TRY_SCENES, TRY_SAMPLES
+    content = {
+        "run": name,
+        "data": data_version(),
+        "measured": {"scenes": scenes, "samples": samples, "seed": 0},
+        "machine": {"processor": cpu_model(), "paddle": paddle.__version__},
+    }
     if path is None:
-        measures = metrics.measure(None, town, scenes, samples, draw=metrics.from_truth(town, 1))
+        draw = metrics.from_truth(town, 1)
+        content["measures"] = metrics.measure(None, town, scenes, samples, draw=draw)
     else:
-        content["model"] = {k: v for k, v in read_tensors(path)[1].items() if k != "class_names"}
-        content["title"] = METHODS[content["model"]["train_config"]["method"]].title
-        measures = metrics.measure(il.load_pretrained(path), town, scenes, samples)
-    content["measures"] = measures
-    record_path(name).parent.mkdir(parents=True, exist_ok=True)
-    write_file(record_path(name), (json.dumps(content, indent=1) + "\n").encode())
+        _, model = read_tensors(path)
+        model.pop("class_names", None)
+        content["model"] = model
+        content["title"] = METHODS[model["train_config"]["method"]].title
+        content["measures"] = metrics.measure(il.load_pretrained(path), town, scenes, samples)
+    text = json.dumps(content, indent=1) + "\n"
+    out = record_path(name)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_file(out, text.encode())
 
 
 def main():
+    """The command line."""
+    shipped = {name: run for name, run in RUNS.items() if run.ships_as}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", choices=[*RUNS, *TRIES, "truth"])
     parser.add_argument("--measure", action="store_true", help="measure the shipped model again, without training")
     parser.add_argument("--shipped", action="store_true", help="the names of the runs whose models ship")
     arguments = parser.parse_args()
+    name = arguments.name
     if arguments.shipped:
-        print(" ".join(name for name, run in RUNS.items() if run.ships_as))
-    elif arguments.name is None:
+        print(" ".join(shipped))
+    elif name is None:
         print(" ".join(["truth", *RUNS]))
-    elif arguments.name == "truth":
-        record("truth", None)
+    elif name == "truth":
+        record(name, None)
     elif arguments.measure:
-        record(arguments.name, PRETRAINED / f"{RUNS[arguments.name].ships_as}.safetensors")
+        if name not in shipped:
+            parser.error(f"the model of {name} does not ship; those that do: {', '.join(shipped)}")
+        record(name, _shipped_path(shipped[name]))
     else:
-        record(arguments.name, train(arguments.name))
+        path = train(name)
+        record(name, path)
 
 
 if __name__ == "__main__":

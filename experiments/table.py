@@ -1,34 +1,38 @@
-"""The table of INADE, its rivals and its ablations, from what data/results/ records (`make table`).
+"""The tables of INADE, its rivals and its ablations, from what data/results/ records (`make table`).
 
-Writes data/results/table.json, which notebook 8 draws, docs/rivals.png and, each between two marks, README's tables and
-the training log's table of tries. A row is a method at one budget. Where several seeds were trained, its value is their
-mean and its interval spans all of theirs.
+Writes data/results/table.json, which notebook 8 draws. Writes between marks: all tables and the goals into
+docs/results.md, a short table into README.md, the table of tries into docs/training-log.md.
+
+A row is a method at one budget. Where several seeds were trained, its value is their mean and its interval spans all of
+theirs.
 """
 
 import json
 import re
+from math import inf
 
-import inade_lite as il  # isort: skip: before Paddle, which it prepares
 import numpy as np
 
-from inade_lite import figures
 from inade_lite.files import write_file
 from inade_lite.methods import METHODS
 from inade_lite.metrics import Estimate
+from tools import markdown
 
 from .runs import RESULTS, ROOT, RUNS, record_path
 from .tries import START, settings, tries
 
-README, LOG, TABLE = ROOT / "README.md", ROOT / "docs/training-log.md", RESULTS / "table.json"
-MARKS = "<!-- make table -->", "<!-- end of make table -->"
-PICTURED = {
-    "spade_vae": "SPADE + VAE",
-    "class_noise": "class-level noise",
-    "inade_short": "INADE",
-    "inade": "INADE, long",
-}
-RIVALS = "spade", "clade", "spade_vae", "class_noise"  # the other methods but INADE are its ablations
-# Columns: the measure, its name in the head, and what is best.
+README = ROOT / "README.md"
+PAGE = ROOT / "docs/results.md"
+LOG = ROOT / "docs/training-log.md"
+TABLE = RESULTS / "table.json"
+
+MARK = "make table"
+SHORT_MARK = "make table, short"
+
+# The other methods but INADE are its ablations.
+RIVALS = ("spade", "clade", "spade_vae", "class_noise")
+
+# The columns of each table: a measure, its name in the head, and what is best.
 DIVERSITY = {
     "spread_ratio": "spread ratio (1)",
     "correlation": "same-class correlation (0)",
@@ -46,159 +50,297 @@ QUALITY = {
     "reconstruction": "reconstruction, of 255",
     "round_trip": "round trip, of 255",
 }
+ALL = DIVERSITY | QUALITY
+
+# README's table: as few as a phone can show, and those that tell the paper's claim.
+SHORT_COLUMNS = ("spread_ratio", "correlation", "lite0_kid")
+SHORT_ROWS = ("inade", "inade_short", "class_noise_short", "spade_vae_short", "spade_short")
+
+
+# ---- From records to rows
 
 
 def recorded(name):
-    return json.loads(record_path(name).read_text())
+    """The record of a run, a try or the truth.
+
+    >>> from experiments.table import recorded
+    >>> recorded("inade")["model"]["steps"]
+    10000
+    """
+    return json.loads(record_path(name).read_text("utf-8"))
 
 
 def rows():
-    """The rows of the table from the records of all runs that are done: the truth, then as in `RUNS`."""
+    """The rows of the table from the records of all runs that are done: the truth, then as in `RUNS`.
+
+    >>> from experiments.table import rows
+    >>> [row["name"] for row in rows()][:3]
+    ['truth', 'inade', 'inade_short']
+    """
     groups = {}
     for name in ("truth", *RUNS):
         if record_path(name).exists():
-            groups.setdefault(re.sub(r"_\d$", "_short", name), []).append(recorded(name))
-    return [row(name, records) for name, records in groups.items()]
+            method = re.sub(r"_\d$", "_short", name)  # all seeds of one method
+            groups.setdefault(method, []).append(recorded(name))
+    return [_row(name, records) for name, records in groups.items()]
 
 
-def row(name, records):
+def _row(name, records):
+    """One row, a dict, from the records of one method: one for each seed."""
     first = records[0]
-    measures = {
-        measure: {key: combine([r["measures"][measure][key] for r in records]) for key in value}
-        if isinstance(value, dict)
-        else combine([r["measures"][measure] for r in records])
-        for measure, value in first["measures"].items()
-    }
+    row = {"name": name}
     if name == "truth":
-        told = {"title": "the truth, drawn again", "steps": 0}
+        row["title"] = "the truth, drawn again"
+        row["steps"] = 0
     else:
-        told = {"title": first["title"] + ", tuned" * ("tuned" in name), "steps": first["model"]["steps"]}
-        told["method"] = first["model"]["train_config"]["method"]
-    return {"name": name, **told, "runs": [r["run"] for r in records], "measures": measures}
+        row["title"] = first["title"]
+        if "tuned" in name:
+            row["title"] += ", tuned"
+        row["steps"] = first["model"]["steps"]
+        row["method"] = first["model"]["train_config"]["method"]
+    row["runs"] = [record["run"] for record in records]
+    row["measures"] = {}
+    for measure, value in first["measures"].items():
+        found = [record["measures"][measure] for record in records]
+        if isinstance(value, dict):  # by class
+            combined = {}
+            for key in value:
+                combined[key] = combine([by_class[key] for by_class in found])
+        else:
+            combined = combine(found)
+        row["measures"][measure] = combined
+    return row
 
 
 def combine(estimates):
-    """The Estimate over training seeds."""
+    """The Estimate over training seeds: the mean of their values, an interval that spans all of theirs.
+
+    >>> from experiments.table import combine
+    >>> str(combine([(0.25, 0.2, 0.3), (0.35, 0.3, 0.6)]))
+    '0.300 [0.200, 0.600]'
+    """
     values, lows, highs = np.array(estimates, float).T
-    return Estimate(float(values.mean()), float(lows.min()), float(highs.max()))
-
-
-def report(rows):
-    """The rows in Markdown, as README shows them, and how the long-trained INADE stands to its goals."""
-    return "\n\n".join([*(markdown(rows, columns) for columns in (DIVERSITY, QUALITY)), goals(rows)])
-
-
-def markdown(rows, columns):
-    lines = [f"| | steps | seeds | {' | '.join(columns.values())} |", "|---|" + "---|" * (len(columns) + 2)]
-    for r in rows:
-        cells = [r["title"], f"{r['steps'] or '–'}", str(len(r["runs"])) if r["steps"] else "–"]
-        cells += [cell(r["measures"].get(measure)) for measure in columns]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def cell(value):
-    """What a measure found, as text; of one that is taken by class, the mean."""
-    value = value["mean"] if isinstance(value, dict) else value
-    return "–" if value is None or not np.isfinite(value[0]) else str(Estimate(*value))
-
-
-def goals(rows):
-    """The goals of the long-trained INADE in Markdown. Where each class has a value, the worst class counts."""
-    named = {row["name"]: row for row in rows}
-    inade, truth = named["inade"]["measures"], named["truth"]["measures"]
-
-    def worst(measure, error):
-        classes = {name: Estimate(*value) for name, value in inade[measure].items() if name != "mean"}
-        name = max(classes, key=lambda name: error(classes[name].value))
-        return f"{classes[name]} ({name})", classes[name].value
-
-    def single(measure, scale=1):
-        estimate = Estimate(*(scale * x for x in inade[measure]))
-        return str(estimate), estimate.value
-
-    spread, correlation = worst("spread_ratio", lambda x: abs(x - 1)), worst("correlation", lambda x: x)
-    accuracy, iou = (single(measure, 100 / truth[measure][0]) for measure in ("pixel_accuracy", "mean_iou"))
-    locality, reconstruction, kid = map(single, ("locality", "reconstruction", "lite0_kid"))
-    best = min(Estimate(*row["measures"]["lite0_kid"]) for row in rows if row.get("method") in RIVALS)
-    lines = [
-        ("spread ratio of every class", "0.8 to 1.2", spread, 0.8 <= spread[1] <= 1.2),
-        ("same-class correlation of every class", "≤ 0.1", correlation, correlation[1] <= 0.1),
-        ("locality", "≤ 0.05", locality, locality[1] <= 0.05),
-        ("reconstruction, of 255", "≤ 10", reconstruction, reconstruction[1] <= 10),
-        ("pixel accuracy, % of the truth's", "≥ 98", accuracy, accuracy[1] >= 98),
-        ("mIoU, % of the truth's", "≥ 90", iou, iou[1] >= 90),
-        ("Lite0-KID", f"the best rival's, {best}, or within it", kid, kid[1] <= best.high),
-    ]
-    head = f"| INADE, {named['inade']['steps']} steps | goal | measured | |"
-    return "\n".join(
-        [head, "|---|---|---|---|"]
-        + [f"| {what} | {goal} | {text} | {'reached' if ok else 'missed'} |" for what, goal, (text, _), ok in lines]
+    return Estimate(
+        value=float(values.mean()),
+        low=float(lows.min()),
+        high=float(highs.max()),
     )
 
 
+# ---- The tables
+
+
+def report(rows):
+    """What docs/results.md shows: two tables of all rows, and how INADE stands to its goals, in Markdown."""
+    return "\n\n".join([full(rows, DIVERSITY), full(rows, QUALITY), goals(rows)])
+
+
+def full(rows, columns):
+    """A table of these rows; columns: {measure: its name in the head}.
+
+    >>> from experiments.table import full
+    >>> row = {"title": "INADE", "steps": 7, "runs": ["inade_0"], "measures": {"locality": (0.5, 0.4, 0.6)}}
+    >>> print(full([row], {"locality": "locality (0)"}))
+    | | steps | seeds | locality (0) |
+    |---|---|---|---|
+    | INADE | 7 | 1 | 0.500 [0.400, 0.600] |
+    """
+    lines = []
+    for row in rows:
+        steps, seeds = "–", "–"  # the truth was not trained
+        if row["steps"]:
+            steps = str(row["steps"])
+            seeds = str(len(row["runs"]))
+        cells = [cell(row["measures"].get(measure)) for measure in columns]
+        lines.append([row["title"], steps, seeds, *cells])
+    return markdown.table(["", "steps", "seeds", *columns.values()], lines)
+
+
+def short(rows):
+    """What README shows: a few rows and columns, with short numbers, in Markdown."""
+    named = {row["name"]: row for row in rows}
+    lines = []
+    for name in SHORT_ROWS:
+        row = named[name]
+        cells = [cell(row["measures"][measure], digits=2) for measure in SHORT_COLUMNS]
+        lines.append([f"{row['title']}, {row['steps']} steps", *cells])
+    return markdown.table(["", *(ALL[measure] for measure in SHORT_COLUMNS)], lines) + "\n\n" + _beside_tuned(rows)
+
+
+def _beside_tuned(rows):
+    """A sentence: the best rival in Lite0-KID, tuned or not, beside INADE at equal steps."""
+    named = {row["name"]: row for row in rows}
+    ours, theirs = _kid_beside_rivals(rows, named["inade_short"])
+    numbers = [cell(row["measures"]["lite0_kid"], digits=2) for row in (ours, theirs)]
+    found = verdict(*(Estimate(*row["measures"]["lite0_kid"]) for row in (ours, theirs)))
+    return (
+        f"The rival with the least Lite0-KID after {ours['steps']} steps is {theirs['title']}: {numbers[1]} beside "
+        f"INADE's {numbers[0]}. For INADE that is {found}. The rival's spread ratio is "
+        f"{cell(theirs['measures']['spread_ratio'], digits=2)}."
+    )
+
+
+def cell(value, digits=None):
+    """What a measure found, as text; of one that is taken by class, the mean.
+
+    digits: so many behind the point; None takes as many as the size of the value asks for.
+
+    >>> from experiments.table import cell
+    >>> cell({"mean": (0.884, 0.864, 0.901), "car": (0.9, 0.8, 1.0)}), cell((-0.004, -0.03, 0.01), digits=2), cell(None)
+    ('0.884 [0.864, 0.901]', '0.00 [-0.03, 0.01]', '–')
+    """
+    if isinstance(value, dict):
+        value = value["mean"]
+    if value is None or not np.isfinite(value[0]):
+        return "–"
+    if digits is None:
+        return str(Estimate(*value))
+    # + 0.0 makes -0.0 a plain 0.
+    value, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in value)
+    return f"{value} [{low}, {high}]"
+
+
+# ---- The goals
+
+
+# What INADE should measure: at least, at most.
+GOALS = {
+    "spread ratio of every class": (0.8, 1.2),
+    "same-class correlation of every class": (-inf, 0.1),
+    "locality": (-inf, 0.05),
+    "reconstruction, of 255": (-inf, 10),
+    "pixel accuracy, % of the truth's": (98, inf),
+    "mIoU, % of the truth's": (90, inf),
+}
+
+
+def goals(rows):
+    """The goals of the long-trained INADE, and Lite0-KID beside the best rival's at equal steps, in Markdown."""
+    named = {row["name"]: row for row in rows}
+    inade = named["inade"]
+    measured = _for_goals(inade["measures"], named["truth"]["measures"])
+    lines = []
+    for what, (low, high) in GOALS.items():
+        estimate, note = measured[what]
+        reached = low <= estimate.value <= high
+        lines.append([what, _between(low, high), f"{estimate}{note}", "reached" if reached else "missed"])
+    lines.append(_beside_rivals(rows, named["inade_short"]))
+    return markdown.table([f"INADE, {inade['steps']} steps", "goal", "measured", ""], lines)
+
+
+def _between(low, high):
+    """A goal as text."""
+    if low == -inf:
+        return f"≤ {high}"
+    if high == inf:
+        return f"≥ {low}"
+    return f"{low} to {high}"
+
+
+def _for_goals(inade, truth):
+    """{goal: (Estimate, note)}. Where each class has a value, the worst class counts, and the note names it."""
+    accuracy = _percent(inade["pixel_accuracy"], truth["pixel_accuracy"])
+    iou = _percent(inade["mean_iou"], truth["mean_iou"])
+    return {
+        "spread ratio of every class": _worst(inade["spread_ratio"], lambda value: abs(value - 1)),
+        "same-class correlation of every class": _worst(inade["correlation"], lambda value: value),
+        "locality": (Estimate(*inade["locality"]), ""),
+        "reconstruction, of 255": (Estimate(*inade["reconstruction"]), ""),
+        "pixel accuracy, % of the truth's": (accuracy, ""),
+        "mIoU, % of the truth's": (iou, ""),
+    }
+
+
+def _worst(by_class, error):
+    """The Estimate of the class whose value has the largest error, and a note with its name."""
+    classes = [name for name in by_class if name != "mean"]
+    worst = max(classes, key=lambda name: error(by_class[name][0]))
+    return Estimate(*by_class[worst]), f" ({worst})"
+
+
+def _percent(found, truth):
+    """An Estimate in percent of the truth's value."""
+    scale = 100 / truth[0]
+    return Estimate(*(scale * x for x in found))
+
+
+def _kid_beside_rivals(rows, inade):
+    """The row of INADE, and of the rivals' rows with as many steps the one with the least Lite0-KID."""
+    rivals = [row for row in rows if row.get("method") in RIVALS and row["steps"] == inade["steps"]]
+    return inade, min(rivals, key=lambda row: row["measures"]["lite0_kid"][0])
+
+
+def _beside_rivals(rows, inade):
+    """The cells of Lite0-KID: INADE beside the best rival that was trained for as many steps."""
+    steps = inade["steps"]
+    _, best = _kid_beside_rivals(rows, inade)
+    ours = Estimate(*inade["measures"]["lite0_kid"])
+    theirs = Estimate(*best["measures"]["lite0_kid"])
+    goal = f"no worse than the best rival, {best['title']}: {theirs}"
+    return [f"Lite0-KID, both at {steps} steps", goal, str(ours), verdict(ours, theirs)]
+
+
+def verdict(ours, theirs):
+    """How an Estimate of ours stands to one of theirs, where less is better: "better", "worse" or "a tie".
+
+    Where the intervals overlap, the difference may be chance. That is a tie.
+
+    >>> from experiments.table import verdict
+    >>> from inade_lite.metrics import Estimate
+    >>> verdict(Estimate(0.31, 0.28, 0.34), Estimate(0.32, 0.23, 0.38))
+    'a tie'
+    """
+    if ours.high < theirs.low:
+        return "better"
+    if ours.low > theirs.high:
+        return "worse"
+    return "a tie"
+
+
+# ---- The tries
+
+
 def best_try(method):
-    """The try with the lowest Lite0-KID if that lies below the interval of the first, else the first."""
-    kid = {name: Estimate(*recorded(name)["measures"]["lite0_kid"]) for name in tries(method)}
-    first, best = next(iter(kid)), min(kid, key=lambda name: kid[name].value)
+    """The try with the lowest Lite0-KID if that lies below the interval of the first, else the first.
+
+    >>> from experiments.table import best_try
+    >>> best_try("inade")
+    'inade.start'
+    """
+    kid = {}
+    for name in tries(method):
+        kid[name] = Estimate(*recorded(name)["measures"]["lite0_kid"])
+    first = next(iter(kid))
+    best = min(kid, key=lambda name: kid[name].value)
     return best if kid[best].value < kid[first].low else first
 
 
 def tuning():
     """The tries of INADE and its rivals in Markdown, each method's choice in bold."""
-    columns = {key: (DIVERSITY | QUALITY)[key] for key in ("lite0_kid", "spread_ratio", "mean_iou")}
-    lines = [f"| | other than `TrainConfig` | {' | '.join(columns.values())} |", "|---|---|" + "---|" * len(columns)]
+    columns = ("lite0_kid", "spread_ratio", "mean_iou")
+    lines = []
     for method in START:
         best = best_try(method)
+        common = settings(method)
         for name, run in tries(method).items():
-            changed = [f"`{key}={value:g}`" for key, value in run.fields.items() if key not in settings(method)]
-            cells = [METHODS[method].title, ", ".join(changed) or "–"]
-            cells += [cell(recorded(name)["measures"][measure]) for measure in columns]
-            lines.append(f"| {' | '.join(f'**{text}**' if name == best else text for text in cells)} |")
-    return "\n".join(lines)
-
-
-def into(text, report, marks=MARKS):
-    """A text with the report between two marks."""
-    before, _, rest = text.partition(marks[0])
-    _, _, after = rest.partition(marks[1])
-    return f"{before}{marks[0]}\n{report}\n{marks[1]}{after}"
-
-
-def busy_street(town):
-    """The first scene with two cars, two houses and two people of the size that is measured."""
-    wanted = [town.class_names.index(name) for name in ("car", "house", "person")]
-    for i in range(len(town)):
-        found = [c for c, _ in il.metrics.things(town[i]["label"], town[i]["instance"], town.thing_classes)]
-        if all(found.count(c) >= 2 for c in wanted):
-            return i
-    raise ValueError("no scene with two cars, two houses and two people")
-
-
-def draw(samples=8):
-    """docs/rivals.png: a row for the truth and for each shipped method, all of one layout."""
-    town = il.ToyTown("val", 64)
-    number = busy_street(town)
-    item = town[number]
-    layout = il.Layout(item["label"][None], item["instance"][None], town.num_classes)
-    grid = {"classes": [figures.color_labels(item["label"], town.class_colors)] * samples}
-    grid["truth"] = [town.redraw(number, k)["image"] for k in range(samples)]
-    for name, title in PICTURED.items():
-        if (il.weights.pretrained.PRETRAINED / f"{name}.safetensors").exists():
-            generator = il.load_pretrained(name).generator
-            grid[title] = [il.sample(generator, layout, k)[0] for k in range(samples)]
-    grid.pop("classes")
-    images = [image for row in grid.values() for image in row]
-    figure = figures.show_grid(images, row_titles=list(grid), columns=samples, scale=2)
-    figure.savefig(ROOT / "docs/rivals.png")
+            changed = [f"`{key}={value:g}`" for key, value in run.fields.items() if key not in common]
+            measures = recorded(name)["measures"]
+            cells = [cell(measures[measure]) for measure in columns]
+            cells = [METHODS[method].title, ", ".join(changed) or "–", *cells]
+            if name == best:
+                cells = [f"**{text}**" for text in cells]
+            lines.append(cells)
+    return markdown.table(["", "other than `TrainConfig`", *(ALL[measure] for measure in columns)], lines)
 
 
 def main():
+    """Assemble the table from the records, write it into the pages and print it."""
     table = rows()
-    write_file(TABLE, (json.dumps({"rows": table}, indent=1) + "\n").encode())
-    README.write_text(into(README.read_text(), report(table)))
-    LOG.write_text(into(LOG.read_text(), tuning()))
-    draw()
+    text = json.dumps({"rows": table}, indent=1) + "\n"
+    write_file(TABLE, text.encode())
+    markdown.write_into(PAGE, report(table), MARK)
+    markdown.write_into(README, short(table), SHORT_MARK)
+    markdown.write_into(LOG, tuning(), MARK)
     print(report(table))
 
 

@@ -7,12 +7,22 @@ from typing import NamedTuple
 
 import inade_lite as il
 
-STEPS = 2000  # the common budget of a run: 15 minutes for INADE on 2 cores, see the training log
-TRY_STEPS, TRY_SCENES, TRY_SAMPLES = 1000, 64, 4  # of a try
+# The common budget of a run: 15 minutes for INADE on 2 cores, see the training log.
+STEPS = 2000
+
+# Of a try, and how it is measured.
+TRY_STEPS = 1000
+TRY_SCENES = 64
+TRY_SAMPLES = 4
 
 
 class Run(NamedTuple):
-    """One training: fields differ from TrainConfig's defaults; ships_as: its name in data/pretrained."""
+    """One training. fields: what differs from TrainConfig's defaults; ships_as: its name in data/pretrained.
+
+    >>> from experiments.tries import Run
+    >>> Run({"method": "spade"}).steps
+    2000
+    """
 
     fields: dict
     steps: int = STEPS
@@ -20,11 +30,18 @@ class Run(NamedTuple):
 
 
 def settings(method, seed=0, **more):
+    """The fields of a run: those that all runs have, and more.
+
+    >>> from experiments.tries import settings
+    >>> settings("spade", plain_share=0.0)
+    {'method': 'spade', 'seed': 0, 'preview_every': 500, 'plain_share': 0.0}
+    """
     return {"method": method, "seed": seed, "preview_every": 500, **more}
 
 
-# Where INADE and its rivals start from. All pictures are known where there is no noise that plain noise could teach,
-# and to SPADE + VAE, whose encoder standardizes over them.
+# Where INADE and its rivals start from. Half of INADE's batch has plain noise, because samples will have it, too
+# (`plain_share`). SPADE and CLADE have no noise. The encoder of SPADE + VAE standardizes over the pictures that it
+# sees, so it sees all of the batch.
 START = {
     "inade": {},
     "class_noise": {},
@@ -35,16 +52,33 @@ START = {
 
 
 def tries(method):
-    """The tries of INADE or a rival: its start, half and twice its rates, the pixel loss half over instances."""
+    """The four tries of INADE or a rival, {name: Run}.
+
+    Its start; with half and with twice its learning rates; with half of the pixel loss over instances.
+
+    >>> from experiments.tries import tries
+    >>> list(tries("spade"))
+    ['spade.start', 'spade.rates', 'spade.fast_rates', 'spade.instances']
+    """
     start = il.TrainConfig(method=method, **START[method])
+    changes = {
+        "start": {},
+        "rates": _rates(start, 1 / 2),
+        "fast_rates": _rates(start, 2),
+        "instances": {"instance_share": 0.5},
+    }
+    found = {}
+    for name, change in changes.items():
+        fields = settings(method, **START[method] | change)
+        found[f"{method}.{name}"] = Run(fields, TRY_STEPS)
+    return found
 
-    def rates(factor):
-        return {key: factor * getattr(start, key) for key in ("learning_rate_g", "learning_rate_d")}
 
-    changes = {"start": {}, "rates": rates(1 / 2), "fast_rates": rates(2), "instances": {"instance_share": 0.5}}
+def _rates(config, factor):
+    """Both learning rates, times a factor."""
     return {
-        f"{method}.{name}": Run(settings(method, **START[method] | change), TRY_STEPS)
-        for name, change in changes.items()
+        "learning_rate_g": factor * config.learning_rate_g,
+        "learning_rate_d": factor * config.learning_rate_d,
     }
 
 

@@ -1,0 +1,160 @@
+"""The pictures of README and docs/, drawn by the shipped models (`make pictures`).
+
+    python -m experiments.pictures              all of them
+    python -m experiments.pictures click        docs/click.png alone
+
+README's one_car.png is not among them: README's eight lines draw it.
+"""
+
+import argparse
+
+import inade_lite as il  # isort: skip: before Paddle, which it prepares
+import matplotlib.pyplot as plt
+import numpy as np
+import paddle
+
+from inade_lite import figures
+from inade_lite.metrics import paint, things
+
+from . import system
+from .runs import ROOT
+
+# The rows of docs/rivals.png below the truth: shipped models and their titles.
+RIVALS = {
+    "spade_vae": "SPADE + VAE",
+    "class_noise": "class-level noise",
+    "inade_short": "INADE",
+    "inade": "INADE, long",
+}
+
+
+def samples(streets=6, draws=4):
+    """A column for each of the first streets: its classes, ToyTown's picture, samples of the long model.
+
+    >>> from experiments.pictures import samples
+    >>> samples(streets=1, draws=1).get_size_inches().tolist()  # of 100 pixels each
+    [3.36, 7.76]
+    """
+    town = il.ToyTown("val", 64)
+    generator = il.load_pretrained("inade").generator
+    items = [town[i] for i in range(streets)]
+    batch = il.collate(items)
+    layout = il.Layout.of(batch, town)
+    rows = {
+        "classes": [figures.color_labels(item["label"], town.class_colors) for item in items],
+        "real": batch["image"],
+    }
+    for k in range(draws):
+        rows[f"sample {k + 1}"] = il.sample(generator, layout, seed=k).numpy()
+    return _grid(rows, scale=4)
+
+
+def rivals(draws=8):
+    """A row for the truth and for each shipped method, all of one layout."""
+    town = il.ToyTown("val", 64)
+    number = _busy_street(town)
+    layout = il.Layout.of(il.collate([town[number]]), town)
+    seeds = range(draws)
+    rows = {"truth": [town.redraw(number, seed)["image"] for seed in seeds]}
+    for name, title in RIVALS.items():
+        generator = il.load_pretrained(name).generator
+        rows[title] = [il.sample(generator, layout, seed)[0] for seed in seeds]
+    return _grid(rows, scale=2)
+
+
+def click(street=148, seed=1, clicks=(12, 14, 16)):
+    """A street, the same street with its front car drawn again for each of some clicks, and the pixels that changed.
+
+    street: its number in the val split. seed: of the noise before the clicks; clicks: the seeds of the car's noise.
+    They were chosen for a clean picture and for cars that are easy to tell apart.
+
+    >>> from experiments.pictures import click
+    >>> len(click(clicks=[12]).axes)
+    3
+    """
+    town = il.ToyTown("val", 64)
+    generator = il.load_pretrained("inade").generator
+    item = town[street]
+    layout = il.Layout.of(il.collate([item]), town)
+    car = _front_car(item, town)
+    latent = paddle.zeros([1, generator.latent_dim])
+    noise = il.sample_noise(layout, generator.noise_dim, seed)
+    pictures = [paint(generator, layout, noise, latent)]
+    for k in clicks:
+        fresh = il.sample_noise(layout, generator.noise_dim, k)
+        again = noise.clone()
+        again[:, car] = fresh[:, car]
+        pictures.append(paint(generator, layout, again, latent))
+    pictures = paddle.concat(pictures).numpy()  # [1 + clicks, 3, H, W]
+    images = list(figures.to_image(pictures))
+    images.append(_heat(pictures))
+    titles = ["a street", *(f"click {k + 1}" for k in range(len(clicks))), "what changed"]
+    return figures.show_grid(images, titles, scale=3)
+
+
+def _heat(pictures, top=64):
+    """The largest change of each pixel against the first of pictures [K, 3, H, W]: uint8 [H, W, 3].
+
+    Black is no change; the brightest color is a change of `top` of 255 and more, as in notebook 8.
+    """
+    difference = np.abs(pictures[1:] - pictures[0]).mean(1)
+    largest = 127.5 * difference.max(0)  # [K - 1, H, W] -> [H, W], in units of 0..255
+    share = np.clip(largest / top, 0, 1)
+    colors = plt.cm.magma(share)[..., :3]  # without its alpha
+    return np.uint8(255 * colors)
+
+
+def _grid(rows, scale):
+    """A Figure of {title: images}, one row for each title."""
+    images = [image for row in rows.values() for image in row]
+    columns = len(images) // len(rows)
+    return figures.show_grid(images, row_titles=list(rows), columns=columns, scale=scale)
+
+
+def _busy_street(town):
+    """The number of the first scene with two cars, two houses and two people of the size that is measured."""
+    wanted = [town.class_names.index(name) for name in ("car", "house", "person")]
+    for i in range(len(town)):
+        item = town[i]
+        measured = things(item["label"], item["instance"], town.thing_classes)
+        found = [class_id for class_id, _ in measured]
+        if all(found.count(class_id) >= 2 for class_id in wanted):
+            return i
+    raise ValueError("no scene with two cars, two houses and two people")
+
+
+def _front_car(item, town):
+    """The instance id of the car whose wheels are lowest in the picture."""
+    is_car = item["label"] == town.class_names.index("car")
+    lowest = {}
+    for i in np.unique(item["instance"][is_car]):
+        rows, _ = np.nonzero(item["instance"] == i)
+        lowest[int(i)] = rows.max()
+    return max(lowest, key=lowest.get)
+
+
+# {name of a file in docs/: what draws it}
+PICTURES = {
+    "click": click,
+    "rivals": rivals,
+    "samples": samples,
+    "system": system.draw,
+}
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(PICTURES))
+    names = parser.parse_args().names or list(PICTURES)
+    for name in names:
+        if name not in PICTURES:
+            parser.error(f"no picture {name!r}; there are {', '.join(PICTURES)}")
+    for name in names:
+        path = ROOT / f"docs/{name}.png"
+        PICTURES[name]().savefig(path)
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
