@@ -8,17 +8,18 @@ import nbformat
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
-def load_definitions(name):
-    """The namespace of notebooks/<name>*.ipynb after its imports, constants in capitals, functions and classes."""
-    (path,) = NOTEBOOKS.glob(f"{name}*.ipynb")
-    namespace = {}
+def load_definitions(number):
+    """The functions and classes that a notebook defines itself, by their names; what it imports is not among them."""
+    (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    namespace, own = {}, set()
     for cell in nbformat.read(path, 4).cells:
         if cell.cell_type != "code":
             continue
         source = "\n".join(line for line in cell.source.splitlines() if not line.startswith(("%", "!")))
         keep = [node for node in ast.parse(source).body if _defines(node)]
-        exec(compile(ast.Module(keep, []), f"{path.name}", "exec"), namespace)  # noqa: S102
-    return namespace
+        exec(compile(ast.Module(keep, []), path.name, "exec"), namespace)
+        own |= {node.name for node in keep if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return {name: namespace[name] for name in own}
 
 
 def _defines(node):

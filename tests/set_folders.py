@@ -15,9 +15,9 @@ SIZE = (32, 48)
 SPLITS = {"train": 3, "val": 2}
 
 
-def save(path, array):
+def save(path, array, mode=None):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path)
+    Image.fromarray(array).convert(mode).save(path)
 
 
 def photo(rng, size=SIZE):

@@ -1,25 +1,31 @@
 import dataclasses
 import json
+import shlex
+from pathlib import Path
 
 import pytest
+import set_folders
+from helpers import TINY
 from PIL import Image
 
 import inade_lite as il
 from inade_lite import __main__
 from inade_lite.__main__ import main
 
-TINY = "--size 32 --base_channels 2 --encoder_channels 2 --discriminator_channels 2 --num_upsamplings 3 --batch_size 2"
+TINY = " ".join(["--size 32", *(f"--{name} {value}" for name, value in TINY.items())])
 
 
 def run(line):
     main(line.split())
 
 
-@pytest.mark.parametrize("command", ["", "make-data", "report", "train", "sample", "evaluate", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "make-data", "report", "train", "sample", "evaluate", "make-judge", "convert", "doctor"]
+)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         run(f"{command} --help")
-    assert stop.value.code == 0 and "usage: python -m inade_lite" in capsys.readouterr().out
+    assert stop.value.code == 0 and f"usage: python -m inade_lite {command}" in capsys.readouterr().out
 
 
 def test_the_options_offer_what_there_is(capsys):
@@ -51,6 +57,39 @@ def test_from_data_to_samples(tmp_path, capsys):
     measures = json.loads((tmp_path / "rows.json").read_text())
     value, low, high = measures["spread_ratio"]["mean"]
     assert low <= value <= high and 0 <= measures["pixel_accuracy"][0] <= 100
+
+
+@pytest.mark.parametrize(
+    ("data", "splits", "options"),
+    [
+        ("toy_town", (), "--size 32"),
+        ("toy_town", (), "--size 32x64"),
+        ("toy_town", (), "--size 40 --crop 32"),
+        ("my town", ("train", "val"), "--size 32 --set folder"),
+        ("my town", ("train",), "--size 32x64 --set folder"),
+        ("cities", ("train", "val"), "--size 32x64 --set cityscapes"),
+    ],
+)
+def test_the_command_that_train_prints_works(data, splits, options, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if "cityscapes" in options:
+        set_folders.cityscapes(tmp_path / data)
+    else:
+        for split in splits:
+            il.write_folder(il.ToyTown(split, 32, length=2), data, split)
+    main(["train", "--data", data, "--out", "my runs/1", "--steps", "1", *f"{TINY} {options}".split()])
+    printed = capsys.readouterr().out.splitlines()[-1]
+    path, command = printed.split(": ", 1)
+    assert path == str(Path("my runs/1/model.safetensors")) and command.startswith("python -m inade_lite sample ")
+    main(shlex.split(command)[3:])
+    assert Image.open("samples.png").width > 2 * 32
+
+
+@pytest.mark.parametrize("size", ["32x64x3", "x32", "large", "-64"])
+def test_a_size_that_is_none_is_told(size, capsys):
+    with pytest.raises(SystemExit):
+        main(["sample", f"--size={size}"])
+    assert f"{size!r} is no size; give a side, or height x width such as 256x512" in capsys.readouterr().err
 
 
 def test_pictures_may_be_oblong_and_cropped(tmp_path):

@@ -9,18 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 from PIL import Image
+from set_folders import save
 
 from inade_lite.data import FolderDataset, batches, collate, summarize, write_folder
 from inade_lite.data.toy_town import ToyTown
 
-PACK = Path(__file__).parents[1] / "data" / "toy_town"
+PACK = ROOT / "data/toy_town"
 KEYS = ("image", "label", "instance")
-
-
-def save(path, array, mode=None):
-    image = Image.fromarray(array)
-    (image.convert(mode) if mode else image).save(path)
 
 
 def describe(root, **changes):
@@ -182,27 +179,27 @@ def test_a_file_that_goes_away_while_training(root):
 
 # ---- What is damaged
 
-GREY, RGB = np.zeros((16, 24), np.uint8), np.zeros((16, 24, 3), np.uint8)
+GRAY, RGB = np.zeros((16, 24), np.uint8), np.zeros((16, 24, 3), np.uint8)
 DAMAGE = {
     "RGBA image": ("images", lambda p: save(p, RGB, "RGBA"), r"mode 'RGBA', expected RGB.*convert\('RGB'\)"),
-    "grey image": ("images", lambda p: save(p, GREY), r"mode 'L', expected RGB"),
+    "gray image": ("images", lambda p: save(p, GRAY), r"mode 'L', expected RGB"),
     "palette image": ("images", lambda p: save(p, RGB, "P"), r"mode 'P', expected RGB"),
     "palette label": (
         "labels",
-        lambda p: save(p, GREY, "P"),
+        lambda p: save(p, GRAY, "P"),
         r"mode 'P', expected L; if its palette indices.*fromarray",
     ),
-    "RGB label": ("labels", lambda p: save(p, RGB), r"mode 'RGB', expected L; a map holds ids, not colours"),
-    "16-bit label": ("labels", lambda p: save(p, GREY.astype(np.uint16)), r"mode 'I.*', expected L; .*uint8"),
+    "RGB label": ("labels", lambda p: save(p, RGB), r"mode 'RGB', expected L; a map holds ids, not colors"),
+    "16-bit label": ("labels", lambda p: save(p, GRAY.astype(np.uint16)), r"mode 'I.*', expected L; .*uint8"),
     "RGB instances": ("instances", lambda p: save(p, RGB), r"mode 'RGB', expected L or I;16"),
-    "palette instances": ("instances", lambda p: save(p, GREY, "P"), r"mode 'P', expected L or I;16.*palette"),
+    "palette instances": ("instances", lambda p: save(p, GRAY, "P"), r"mode 'P', expected L or I;16.*palette"),
     "truncated image": ("images", lambda p: p.write_bytes(p.read_bytes()[:200]), r"cannot be decoded.*damaged"),
     "truncated label": ("labels", lambda p: p.write_bytes(p.read_bytes()[:60]), r"cannot be decoded.*damaged"),
     "empty file": ("labels", lambda p: p.write_bytes(b""), r"cannot be decoded.*damaged"),
     "text": ("instances", lambda p: p.write_text("no image"), r"cannot be decoded.*damaged"),
-    "smaller label": ("labels", lambda p: save(p, GREY[:, :8]), r"is 8×16 \(width × height\), its image 24×16"),
-    "larger instances": ("instances", lambda p: save(p, GREY.repeat(2, 0)), r"is 24×32 .*, its image 24×16"),
-    "class id": ("labels", lambda p: save(p, GREY + np.uint8(14)), r"class id 14 at row 0, column 0.*0 to 13"),
+    "smaller label": ("labels", lambda p: save(p, GRAY[:, :8]), r"is 8×16 \(width × height\), its image 24×16"),
+    "larger instances": ("instances", lambda p: save(p, GRAY.repeat(2, 0)), r"is 24×32 .*, its image 24×16"),
+    "class id": ("labels", lambda p: save(p, GRAY + np.uint8(14)), r"class id 14 at row 0, column 0.*0 to 13"),
 }
 
 

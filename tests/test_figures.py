@@ -46,8 +46,8 @@ def nothing_is_left_behind():
     assert not plt.get_fignums(), "an open figure is drawn twice in a notebook"
 
 
-def test_to_image_for_one_and_many_arrays_and_tensors():
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype(np.uint8)
+def test_to_image_for_one_and_many_arrays_and_tensors(random):
+    pixels = random.integers(0, 256, (2, 5, 4, 3)).astype(np.uint8)
     image = pixels.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
     assert np.array_equal(figures.to_image(image), pixels)
     assert np.array_equal(figures.to_image(image[0]), pixels[0])
@@ -57,14 +57,14 @@ def test_to_image_for_one_and_many_arrays_and_tensors():
         figures.to_image(pixels)
 
 
-def test_labels_take_the_colours_of_their_classes():
+def test_labels_take_the_colors_of_their_classes():
     label = TOWN[0]["label"]
     colored = figures.color_labels(label, TOWN.class_colors)
     assert colored.dtype == np.uint8 and tuple(colored[3, 7]) == tuple(TOWN.class_colors[label[3, 7]])
     assert np.array_equal(figures.color_labels(paddle.to_tensor(label), TOWN.class_colors), colored)
 
 
-def test_instances_take_distinct_colours_that_do_not_depend_on_the_scene():
+def test_instances_take_distinct_colors_that_do_not_depend_on_the_scene():
     colors = figures.color_instances(np.arange(40)[None])[0].astype(int)
     distance = np.sqrt(((colors[:, None] - colors) ** 2).sum(-1)) + 999 * np.eye(40)
     assert distance.min() > 30 and np.diag(distance, 1).min() > 80

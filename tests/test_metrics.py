@@ -3,21 +3,20 @@ from collections import namedtuple
 import numpy as np
 import paddle
 import pytest
+from helpers import TINY
 
 import inade_lite as il
 from inade_lite import metrics
 from inade_lite.methods import METHODS
 
-RANDOM = np.random.default_rng(5)
 TOWN = il.ToyTown("val", 64, length=30)
 SMALL = il.ToyTown("val", 32, length=30)
-TINY = {"noise_dim": 4, "latent_dim": 4, "base_channels": 2, "encoder_channels": 2, "num_upsamplings": 3}
 Model = namedtuple("Model", "generator encoder")
 
 
-def instance(scene=0, class_id=0, spread=1.0, k=8, colors=None):
-    generated = RANDOM.normal(scale=spread, size=[k, 3]) if colors is None else np.asarray(colors, float)
-    return metrics.Instance(scene, class_id, 128 + generated, 128 + RANDOM.normal(size=[k, 3]))
+def instance(random, scene=0, class_id=0, spread=1.0, k=8, colors=None):
+    generated = random.normal(scale=spread, size=[k, 3]) if colors is None else np.asarray(colors, float)
+    return metrics.Instance(scene, class_id, 128 + generated, 128 + random.normal(size=[k, 3]))
 
 
 def classes(count):
@@ -26,8 +25,8 @@ def classes(count):
 
 def model(method="inade"):
     config = {**TINY, "method": method, "norm": "instance"}
-    generator = METHODS[config["method"]].new_generator(config, SMALL.num_classes, (32, 32))
-    encoder = METHODS[config["method"]].new_encoder(config, generator)
+    generator = METHODS[method].new_generator(config, SMALL.num_classes, (32, 32))
+    encoder = METHODS[method].new_encoder(config, generator)
     for network in (generator, encoder) if encoder else (generator,):
         il.modules.initialize(network, 1.0).eval()  # Paddle 2.6's eval() returns nothing
     return Model(generator, encoder)
@@ -36,26 +35,28 @@ def model(method="inade"):
 # ---- The bootstrap
 
 
-def test_the_bootstrap_of_a_mean_is_the_textbooks():
-    values = RANDOM.normal(3, 2, size=400)
+def test_the_bootstrap_of_a_mean_is_the_textbooks(random):
+    values = random.normal(3, 2, size=400)
     found = metrics.bootstrap(np.stack([values, np.ones(400)], axis=1), metrics.ratio)
     assert found.value == pytest.approx(values.mean())
     error = values.std(ddof=1) / np.sqrt(400)
     assert [found.low, found.high] == pytest.approx([found.value - 1.96 * error, found.value + 1.96 * error], abs=0.03)
 
 
-def test_the_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_bootstrap_interval_covers_the_truth_about_as_often_as_it_says(random):
     hits = 0
     for _ in range(60):
-        sums = [np.sum([metrics.color_variances(instance(spread=0.5)) for _ in range(2)], axis=0) for _ in range(40)]
+        sums = [
+            np.sum([metrics.color_variances(instance(random, spread=0.5)) for _ in range(2)], axis=0) for _ in range(40)
+        ]
         _, low, high = metrics.bootstrap(sums, metrics.spread, resamples=200)
         hits += low <= 0.5 <= high
     assert 50 <= hits <= 60  # 57 expected
 
 
-def test_an_interval_holds_its_value_where_resampling_only_adds():
-    """The same colours on both sides, in other scenes: the distance is 0, and larger on any resampled scenes."""
-    colors = RANDOM.integers(0, 256, [50, 8, 3])
+def test_an_interval_holds_its_value_where_resampling_only_adds(random):
+    """The same colors on both sides, in other scenes: the distance is 0, and larger on any resampled scenes."""
+    colors = random.integers(0, 256, [50, 8, 3])
     sums = [metrics.color_histograms(metrics.Instance(s, 0, colors[s], colors[s - 1])) for s in range(50)]
     found = metrics.bootstrap(sums, metrics.wasserstein)
     assert found.value == 0 and found.low < 0 < found.high
@@ -65,7 +66,7 @@ def test_what_is_not_defined_is_nan():
     assert np.isnan(metrics.bootstrap(np.zeros([5, 2]), metrics.ratio)).all()
 
 
-# ---- Colours
+# ---- Colors
 
 
 def test_mean_colors_of_a_case_worked_by_hand():
@@ -86,7 +87,7 @@ def test_spread_ratio_of_a_case_worked_by_hand():
 
 def test_correlation_of_cases_worked_by_hand():
     a, b = np.array([[0, 0, 0], [2, 0, 0]]), np.array([[7, 1, 1], [9, 1, 3]])
-    # centred: a ∓1 in R; b ∓1 in R, ∓1 in B; sum ab = 2, sum aa = 2, sum bb = 4
+    # centered: a ∓1 in R; b ∓1 in R, ∓1 in B; sum ab = 2, sum aa = 2, sum bb = 4
     assert metrics.same_class_correlation([(a, b)]) == pytest.approx(2 / np.sqrt(2 * 4))
     # a second pair, opposite: ab = -8, aa = 2, bb = 32
     both = metrics.same_class_correlation([(a, b), (a, -4.0 * a)])
@@ -112,16 +113,18 @@ def test_color_distance_of_a_case_worked_by_hand():
     assert metrics.wasserstein(histograms) == pytest.approx((15 + 4 + 0) / 3)
 
 
-def test_color_distance_equals_sorting():
-    a, b = RANDOM.integers(0, 256, [2, 40, 3])
+def test_color_distance_equals_sorting(random):
+    a, b = random.integers(0, 256, [2, 40, 3])
     sums = sum(metrics.color_histograms(metrics.Instance(0, 0, *pair)) for pair in ((a[:20], b[:20]), (a[20:], b[20:])))
     assert metrics.wasserstein(sums) == pytest.approx(abs(np.sort(a, 0) - np.sort(b, 0)).mean())
 
 
-def test_independent_instances_do_not_correlate_and_copies_do():
-    shared = [RANDOM.normal(size=[8, 3]) for _ in range(60)]
-    independent = [instance(s) for s in range(60) for _ in range(3)]
-    copies = [instance(s, colors=shared[s] + 0.1 * RANDOM.normal(size=[8, 3])) for s in range(60) for _ in range(3)]
+def test_independent_instances_do_not_correlate_and_copies_do(random):
+    shared = [random.normal(size=[8, 3]) for _ in range(60)]
+    independent = [instance(random, s) for s in range(60) for _ in range(3)]
+    copies = [
+        instance(random, s, colors=shared[s] + 0.1 * random.normal(size=[8, 3])) for s in range(60) for _ in range(3)
+    ]
     (a, _), (b, _) = (metrics.diversity_rows(group, classes(1)) for group in (independent, copies))
     assert a.pairs == b.pairs == 180
     assert abs(a.correlation.value) < 0.1 and a.correlation.low < 0 < a.correlation.high
@@ -129,9 +132,9 @@ def test_independent_instances_do_not_correlate_and_copies_do():
     assert a.spread_ratio.low < 1 < a.spread_ratio.high
 
 
-def test_classes_with_few_instances_are_pooled_and_never_paired_with_each_other():
-    many = [instance(s, 0) for s in range(40)]
-    few = [instance(s, 1) for s in range(39)] + [instance(s, 2, spread=3) for s in range(30)]
+def test_classes_with_few_instances_are_pooled_and_never_paired_with_each_other(random):
+    many = [instance(random, s, 0) for s in range(40)]
+    few = [instance(random, s, 1) for s in range(39)] + [instance(random, s, 2, spread=3) for s in range(30)]
     rows = metrics.diversity_rows(many + few, classes(3))
     assert [(r.name, r.instances, r.pairs) for r in rows] == [("c0", 40, 0), ("c1 + c2", 69, 0), ("mean", 109, 0)]
     assert np.isnan(rows[1].correlation.value)
@@ -140,7 +143,7 @@ def test_classes_with_few_instances_are_pooled_and_never_paired_with_each_other(
 
 
 def test_redrawn_truth_measures_as_the_truth():
-    """A 'generator' that returns ToyTown's own redraws has spread 1, no correlation and the right colours."""
+    """A 'generator' that returns ToyTown's own redraws has spread 1, no correlation and the right colors."""
     parts = list(metrics.drawn(metrics.from_truth(TOWN, 7), TOWN, 24, 6, progress=False))
     assert [len(part[0]) for part in parts] == [8, 8, 8] and parts[0][2].shape == parts[0][3].shape == (6, 8, 3, 64, 64)
     assert (parts[0][2] != parts[0][3]).any()
@@ -167,7 +170,7 @@ def street():
     car = SMALL.class_names.index("car")
     items = [item for item in (SMALL[i] for i in range(30)) if cars_in(item, car) > 1][:2]
     batch = il.collate(items)
-    layout = il.Layout(batch["label"], batch["instance"], SMALL.num_classes)
+    layout = il.Layout.of(batch, SMALL)
     return layout, np.unique(items[0]["instance"][items[0]["label"] == car])
 
 
@@ -238,7 +241,7 @@ def test_changes_are_inside_unless_the_generator_leaks():
 
 
 class Looks(paddle.nn.Layer):
-    """An encoder that reads the mean colour of every instance, off by `error`."""
+    """An encoder that reads the mean color of every instance, off by `error`."""
 
     error = 0.0
 
@@ -254,7 +257,7 @@ def test_a_perfect_encoder_has_no_error_and_another_one_what_it_is_off():
     assert (perfect[..., 1] > 0).all() and (perfect[..., 0] / perfect[..., 1]).max() < 1e-4
     encoder.error = -2 / 255
     off = metrics.rebuilding_errors(Model(Painted(), encoder), SMALL, 5, batch_size=2, progress=False)
-    assert metrics.ratio(off[0].sum(0)) == pytest.approx(1, abs=0.02)  # a few colours are clipped
+    assert metrics.ratio(off[0].sum(0)) == pytest.approx(1, abs=0.02)  # a few colors are clipped
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].encoder])

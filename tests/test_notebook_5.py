@@ -2,19 +2,17 @@
 
 import numpy as np
 import pytest
-from notebook_definitions import load_definitions
+from helpers import LIMIT, TINY, assert_same_weights
 
 import inade_lite as il
 
-TINY = {"base_channels": 2, "encoder_channels": 2, "discriminator_channels": 2, "num_upsamplings": 3, "batch_size": 4}
-LIMIT = 1e-4 if il.setup.runtime.device() == "cpu" else 1e-2  # a GPU sums in any order
 TOWN = il.ToyTown("train", 32, length=8)
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5])
-def test_its_step_is_the_packages(share):
-    step = load_definitions("5_")["train_step"]
-    config = il.TrainConfig(**TINY, seed=3, plain_share=share)
+def test_its_step_is_the_packages(notebook, share):
+    step = notebook["train_step"]
+    config = il.TrainConfig(**TINY | {"batch_size": 4, "seed": 3, "plain_share": share})
     ours, theirs = il.Trainer(config, TOWN), il.Trainer(config, TOWN)
     for k in range(2):
         batch = il.collate([TOWN[4 * k + i] for i in range(4)])
@@ -24,5 +22,4 @@ def test_its_step_is_the_packages(share):
         for name in mine:
             np.testing.assert_allclose(float(mine[name]), float(package[name]), rtol=LIMIT)
     for network in ("generator", "encoder", "discriminator"):
-        for a, b in zip(*(getattr(t, network).state_dict().values() for t in (ours, theirs)), strict=True):
-            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=LIMIT, atol=LIMIT / 100)
+        assert_same_weights(*(getattr(trainer, network) for trainer in (ours, theirs)), LIMIT)

@@ -2,21 +2,13 @@
 
 import numpy as np
 import pytest
-from notebook_definitions import load_definitions
+from helpers import SEEDS
 
 from inade_lite import judge, lite0, metrics
 
-SEEDS = pytest.mark.parametrize("seed", [1, 2, 3])
 
-
-@pytest.fixture(scope="module")
-def notebook():
-    return load_definitions("8_")
-
-
-def random_colors(seed, samples=5, instances=4):
+def random_colors(random, samples=5, instances=4):
     """Two [K, I, 3]. What they vary and where they lie differs, so that no measure is 0 or 1."""
-    random = np.random.default_rng(seed)
     shared = random.normal(0, 20, [samples, 1, 3])
     generated = random.uniform(60, 200, [1, instances, 3]) + random.normal(0, 30, [samples, instances, 3]) + shared
     return generated.clip(0, 255), random.uniform(0, 255, [samples, instances, 3])
@@ -27,8 +19,8 @@ def instances_of(generated, redrawn):
 
 
 @SEEDS
-def test_spread_ratio(notebook, seed):
-    generated, redrawn = random_colors(seed)
+def test_spread_ratio(random, notebook):
+    generated, redrawn = random_colors(random)
     sums = np.sum([metrics.color_variances(a) for a in instances_of(generated, redrawn)], axis=0)
     assert notebook["spread_ratio"](generated, redrawn) == pytest.approx(metrics.spread(sums))
     loops = [notebook["variance_loop"](colors) for colors in (generated, redrawn)]
@@ -36,8 +28,8 @@ def test_spread_ratio(notebook, seed):
 
 
 @SEEDS
-def test_same_class_correlation(notebook, seed):
-    pairs = notebook["pairs_of"](random_colors(seed)[0])
+def test_same_class_correlation(random, notebook):
+    pairs = notebook["pairs_of"](random_colors(random)[0])
     assert len(pairs) == 6 and pairs[0][0].shape == (5, 3)
     found = metrics.same_class_correlation(pairs)
     assert 0.01 < abs(found) < 0.99
@@ -45,15 +37,15 @@ def test_same_class_correlation(notebook, seed):
         assert notebook[name](pairs) == pytest.approx(found), name
 
 
-def test_what_is_not_defined_is_nan(notebook):
+def test_what_is_not_defined_is_nan(random, notebook):
     still = np.ones([5, 3])
     for function in (notebook["same_class_correlation"], notebook["correlation_loop"], metrics.same_class_correlation):
-        assert np.isnan(function([])) and np.isnan(function([(still, random_colors(1)[0][:, 0])]))
+        assert np.isnan(function([])) and np.isnan(function([(still, random_colors(random)[0][:, 0])]))
 
 
 @SEEDS
-def test_color_distance(notebook, seed):
-    generated, redrawn = random_colors(seed)
+def test_color_distance(random, notebook):
+    generated, redrawn = random_colors(random)
     found = metrics.wasserstein(sum(metrics.color_histograms(a) for a in instances_of(generated, redrawn)))
     assert notebook["color_distance"](generated, redrawn) == pytest.approx(found)
     one, two = (np.rint(colors).reshape(-1, 3).T for colors in (generated, redrawn))
@@ -70,8 +62,7 @@ def test_color_distance_clips(notebook):
 
 
 @SEEDS
-def test_mean_color(notebook, seed):
-    random = np.random.default_rng(seed)
+def test_mean_color(random, notebook):
     image, mask = random.uniform(-1, 1, [3, 6, 7]).astype("float32"), random.random([6, 7]) < 0.4
     found = metrics.mean_colors(image[None], mask)[0]
     np.testing.assert_allclose(notebook["mean_color"](image, mask), found, rtol=1e-6)
@@ -81,8 +72,8 @@ def test_mean_color(notebook, seed):
 @pytest.mark.parametrize(
     ("statistic", "shape"), [(metrics.spread, [2]), (metrics.ratio, [2]), (metrics.locality, [2, 2])]
 )
-def test_bootstrap(notebook, statistic, shape, seed):
-    per_scene = np.random.default_rng(seed).uniform(1, 9, [7, *shape])
+def test_bootstrap(random, notebook, statistic, shape):
+    per_scene = random.uniform(1, 9, [7, *shape])
     for arguments in ((), (150, 4)):
         ours, package = (f(per_scene, statistic, *arguments) for f in (notebook["bootstrap"], metrics.bootstrap))
         np.testing.assert_allclose(ours, package)
@@ -97,16 +88,14 @@ def test_bootstrap_leaves_out_what_is_not_defined(notebook):
 
 
 @SEEDS
-def test_locality(notebook, seed):
-    random = np.random.default_rng(seed)
+def test_locality(random, notebook):
     change, inside = random.uniform(0, 50, [8, 9]), random.random([8, 9]) < 0.3
     sums = [[change[side].sum(), side.sum()] for side in (inside, ~inside)]
     assert notebook["locality"](change, inside) == pytest.approx(metrics.locality(sums))
 
 
 @SEEDS
-def test_confusion_and_its_scores(notebook, seed):
-    random = np.random.default_rng(seed)
+def test_confusion_and_its_scores(random, notebook):
     label = random.choice([0, 1, 2, 4], [9, 9])  # 3 is never asked for, 5 not even seen
     predicted = np.where(random.random([9, 9]) < 0.7, label, random.integers(0, 5, [9, 9]))
     found = notebook["confusion"](predicted, label, 6)
@@ -118,8 +107,7 @@ def test_confusion_and_its_scores(notebook, seed):
 
 
 @SEEDS
-def test_kid(notebook, seed):
-    random = np.random.default_rng(seed)
+def test_kid(random, notebook):
     a, b = random.normal(size=[6, 5]), random.normal(0.5, 1.5, size=[8, 5])
     found, _ = lite0.kid(a, b)
     assert notebook["kid"](a, b) == pytest.approx(found)

@@ -1,75 +1,278 @@
-"""What must hold of every notebook as it is committed; nbval runs them."""
+"""What must hold of every notebook as it is committed. README's table is what they are held to; nbval runs them."""
 
 import json
 import re
+import sys
+from itertools import pairwise
+from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import nbformat
 import pytest
-from notebook_definitions import NOTEBOOKS
 
-NAMES = [
-    "0_tour",
-    "1_unfold_einsum_clip",
-    "2_inade_layer",
-    "3_instance_encoder",
-    "4_noise_remapping",
-    "5_training",
-    "6_instance_diversity",
-    "7_your_own_pictures",
-    "8_measuring_diversity",
-]
+import inade_lite as il
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+README = (ROOT / "README.md").read_text("utf-8")
 
 
-def test_the_collection_is_complete():
-    assert sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")) == NAMES
+class Row(NamedTuple):
+    """A row of README's table of notebooks."""
+
+    number: str
+    title: str
+    file: str
+    builds: str
+    cpu: str
+    gpu: str
+
+    def __str__(self):
+        return self.file
 
 
-@pytest.fixture(params=NAMES)
-def path(request):
-    return NOTEBOOKS / f"{request.param}.ipynb"
+HEAD = "| | notebook | you build | CPU, 2 cores | GPU, estimated |"
+ROW = re.compile(r"^\| (\d) \| \[(.+)\]\((?:notebooks/)?(\w+\.ipynb)\) \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
+ROWS = [Row(*found) for found in ROW.findall(README)]
+every_notebook = pytest.mark.parametrize("row", ROWS, ids=str)
 
 
-def code_cells(path):
-    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+def cells(row, kind=None):
+    return [c for c in nbformat.read(NOTEBOOKS / row.file, 4).cells if kind in (None, c.cell_type)]
 
 
-def test_it_is_stored_with_the_outputs_of_one_run_from_top_to_bottom(path):
-    counts = [cell.execution_count for cell in code_cells(path) if cell.source.strip()]
-    assert counts == list(range(1, len(counts) + 1))
-    kinds = {output.output_type for cell in code_cells(path) for output in cell.outputs}
-    assert "error" not in kinds
-    names = {output.get("name") for cell in code_cells(path) for output in cell.outputs}
-    assert "stderr" not in names
+def code_cells(row):
+    return cells(row, "code")
 
 
-def test_it_is_small_and_free_of_what_one_machine_or_front_end_leaves(path):
+def prose(row):
+    """All Markdown of a notebook, without its fenced code."""
+    return re.sub(r"^```.*?^```", "", "\n\n".join(c.source for c in cells(row, "markdown")), flags=re.M | re.S)
+
+
+def headings(row, level):
+    return re.findall(rf"^{'#' * level} (.+)$", prose(row), re.MULTILINE)
+
+
+def texts(cell):
+    """Everything that a code cell has printed or shown as text."""
+    return [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+
+
+# ---- The one table
+
+
+def test_readmes_table_lists_all_notebooks():
+    assert HEAD in README
+    assert [row.number for row in ROWS] == [row.file[0] for row in ROWS] == [str(k) for k in range(9)]
+    assert [row.file for row in ROWS] == sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
+
+
+def test_notebook_0_has_the_same_table():
+    text = prose(ROWS[0])
+    assert HEAD in text
+    assert [Row(*found) for found in ROW.findall(text)] == ROWS[1:]
+
+
+@every_notebook
+def test_its_title_and_header_are_those_of_the_table(row):
+    first = cells(row)[0].source
+    assert headings(row, 1) == [f"{row.number}. {row.title}"] and first.startswith("# ")
+    header = re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", first, re.MULTILINE)
+    assert [name for name, _ in header] == ["You learn", "You need", "Time on a CPU", "Time on a GPU"]
+    assert [value for _, value in header[2:]] == [f"{row.cpu}, on 2 cores", f"{row.gpu}, estimated"]
+    assert re.search(r"^Reading takes about \d+ minutes, with the exercises\.", first, re.MULTILINE)
+
+
+@every_notebook
+def test_its_last_cell_leads_to_the_notebooks_before_and_after(row):
+    k, links = int(row.number), []
+    if k:
+        links.append(f"[← {k - 1}. {ROWS[k - 1].title}]({ROWS[k - 1].file})")
+    if k < 8:
+        links.append(f"[{k + 1}. {ROWS[k + 1].title} →]({ROWS[k + 1].file})")
+    assert cells(row)[-1].source == "---\n" + " · ".join(links)
+
+
+@every_notebook
+def test_a_link_to_a_notebook_has_its_number_or_its_title(row):
+    linked = re.findall(r"\[([^\]]+)\]\((\w+\.ipynb)\)", prose(row))
+    assert linked
+    for text, file in linked:
+        (target,) = (r for r in ROWS if r.file == file)
+        names = {f"{word} {target.number}" for word in ("notebook", "Notebook")} | {f"{target.number}. {target.title}"}
+        in_the_table = target.title if row == ROWS[0] else None
+        assert text.strip("← →") in names | {in_the_table}, text
+
+
+def test_readmes_links_to_notebooks_have_their_number_or_their_title():
+    for text, file in re.findall(r"\[([^\]]+)\]\(notebooks/(\w+\.ipynb)\)", README):
+        (target,) = (r for r in ROWS if r.file == file)
+        assert text in {target.title, target.number, f"notebook {target.number}", f"Notebook {target.number}"}, text
+
+
+# ---- The template
+
+
+@every_notebook
+def test_its_sections_are_numbered_and_end_in_takeaways_and_exercises(row):
+    sections = headings(row, 2)
+    numbered = [re.match(r"(\d+)\. \S", title) for title in sections[:-2]]
+    assert [int(found[1]) for found in numbered] == list(range(1, len(sections) - 1))
+    assert sections[-2:] == ["Takeaways", "Exercises"]
+    assert (
+        "## Exercises\n\nTry each one in a cell of your own before you read its solution.\n\n### Exercise 1"
+        in prose(row)
+    )
+
+
+@every_notebook
+def test_every_exercise_has_a_solution_that_runs(row):
+    names = re.findall(r"^### (.+)$", prose(row).split("\n## Exercises\n")[1], re.MULTILINE)
+    count = len(names) // 2
+    assert names == [f"{kind} {k}" for kind in ("Exercise", "Solution") for k in range(1, count + 1)] and count
+    solution = None
+    solved = set()
+    for cell in cells(row):
+        if cell.cell_type == "markdown":
+            solution = (re.findall(r"^### (Solution \d)$", cell.source, re.MULTILINE) or [solution])[-1]
+        elif solution and cell.source.strip():
+            solved.add(solution)
+    assert sorted(solved) == names[count:]
+
+
+@every_notebook
+def test_a_prediction_is_asked_in_one_way_and_the_next_cell_tells(row):
+    asked = [(cell, after) for cell, after in pairwise(cells(row)) if "**Predict" in cell.source]
+    assert asked
+    for cell, after in asked:
+        question = " ".join(cell.source.split("\n\n")[-1].split())
+        assert re.fullmatch(r"\*\*Predict\.\*\* .+\?.* Write your answer down, then run the next cell\.", question)
+        assert cell.cell_type == "markdown" and cell.source.count("**Predict") == 1
+        assert after.cell_type == "code" and after.outputs
+    for cell in code_cells(row):
+        assert not re.search(r"\bguess(es)?\b|== \.\.\.", cell.source), cell.source
+
+
+@every_notebook
+def test_it_hides_nothing(row):
+    assert "<details" not in prose(row) and "<summary" not in prose(row)
+    for cell in cells(row):
+        assert not {"hide-input", "hide-output", "hide-cell", "remove-cell"} & set(cell.metadata.get("tags", []))
+        assert not cell.metadata.get("jupyter", {}).get("source_hidden")
+        assert not cell.metadata.get("jupyter", {}).get("outputs_hidden") and not cell.metadata.get("collapsed")
+
+
+@every_notebook
+def test_its_cells_are_short(row):
+    lengths = [len(cell.source.splitlines()) for cell in code_cells(row)]
+    assert median(lengths) <= 8 and max(lengths) <= 40
+
+
+BRITISH = "colour|grey|centre|centring|neighbour|labell|favour|behaviour|normalis|initialis|recognis|organis|licence"
+
+
+@every_notebook
+def test_its_spelling_is_american(row):
+    for cell in cells(row):
+        assert not re.findall(rf"\w*(?:{BRITISH})\w*", cell.source, re.IGNORECASE)
+
+
+@every_notebook
+def test_its_links_lead_somewhere(row):
+    text = prose(row)
+    anchors = {re.sub("[`*]", "", title).replace(" ", "-") for level in (2, 3) for title in headings(row, level)}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        else:
+            assert "://" in target or (NOTEBOOKS / target).exists(), target
+
+
+@every_notebook
+def test_it_imports_only_what_requirements_name(row):
+    named = re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+    known = {"inade_lite", "paddle", "PIL", "IPython", *named} | sys.stdlib_module_names  # ipywidgets brings IPython
+    for cell in code_cells(row):
+        for line in re.findall(r"^(?:import|from) .+$", cell.source, re.MULTILINE):
+            modules = line.split(" import ")[0].removeprefix("from ").removeprefix("import ").split(",")
+            assert {module.split()[0].split(".")[0] for module in modules} <= known, line
+
+
+# ---- The stored outputs
+
+
+@every_notebook
+def test_it_is_stored_with_the_outputs_of_one_run_from_top_to_bottom(row):
+    counts = [cell.execution_count for cell in code_cells(row) if cell.source.strip()]
+    assert counts == list(range(1, len(counts) + 1)) and counts
+    outputs = [output for cell in code_cells(row) for output in cell.outputs]
+    assert "error" not in {output.output_type for output in outputs}
+    assert "stderr" not in {output.get("name") for output in outputs}
+
+
+@every_notebook
+def test_it_is_small_and_free_of_what_one_machine_or_front_end_leaves(row):
+    path = NOTEBOOKS / row.file
     assert path.stat().st_size < 1_000_000
     content = json.loads(path.read_text("utf-8"))
     assert "widgets" not in content["metadata"] and "version" not in content["metadata"]["language_info"]
     assert content["metadata"]["kernelspec"]["name"] == "python3"
-    for cell in content["cells"]:
-        assert "execution" not in cell["metadata"]
-        for output in cell.get("outputs", []):
-            assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
-            assert "Place(" not in "".join(output.get("text", []))
+    for cell in cells(row):
+        assert "execution" not in cell.metadata
+    for cell in code_cells(row):
+        formats = {key for output in cell.outputs for key in output.get("data", {})}
+        assert "application/vnd.jupyter.widget-view+json" not in formats
+        assert not any("Place(" in text for text in texts(cell))
 
 
-def test_its_cells_are_short(path):
-    lengths = [len(cell.source.splitlines()) for cell in code_cells(path)]
-    assert median(lengths) <= 8 and max(lengths) <= 40
+# ---- What the prose says about models and numbers
 
 
-def test_it_has_a_header_and_a_footer(path):
-    cells = nbformat.read(path, 4).cells
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    assert cells[0].source.startswith("# ")
-    for word in ("CPU", "GPU", "learn", "Takeaways", "Exercise"):
-        assert word in text, word
+def test_notebook_0_says_how_its_models_were_trained():
+    text = " ".join(prose(ROWS[0]).split())
+    for name, kind in (("inade", "long"), ("inade_short", "short")):
+        config = il.load_pretrained(name).config
+        record = json.loads((ROOT / f"data/results/{config['run']}.json").read_text("utf-8"))
+        told = rf"{kind} model took {config['steps']:,} steps, in {config['seconds'] / 60:.0f} minutes on one core"
+        assert told in text
+        assert config["threads"] == "1" and "Xeon" in record["machine"]["processor"]
+        assert f"both models learned from {config['train_scenes']:,} streets" in text
 
 
-def test_its_links_lead_somewhere(path):
-    for cell in nbformat.read(path, 4).cells:
-        if cell.cell_type == "markdown":
-            for target in re.findall(r"\]\(([^)#\s]+)", cell.source):
-                assert "://" in target or (path.parent / target).exists(), target
+def test_the_short_model_has_the_steps_and_settings_of_notebook_5():
+    config = il.load_pretrained("inade_short").config
+    source = "\n".join(cell.source for cell in code_cells(ROWS[5]))
+    assert re.search(r"^config = il\.TrainConfig\(\)$", source, re.MULTILINE)
+    assert re.search(r"^STEPS = 40 if il\.FAST else (\d+)$", source, re.MULTILINE)[1] == str(config["steps"])
+    changed = {key for key, value in config["train_config"].items() if vars(il.TrainConfig()).get(key) != value}
+    assert changed == {"preview_every"}
+
+
+@pytest.mark.parametrize("k", [0, 5, 8])
+def test_scenes_of_notebook_5_and_of_the_table_are_told_where_they_are_compared(k):
+    text, mine = " ".join(prose(ROWS[k]).split()), len(il.ToyTown("train", 64))
+    recorded = {json.loads(path.read_text())["model"]["train_scenes"] for path in records()}
+    assert len(recorded) == 1 and recorded != {mine}
+    assert f"{mine:,}" in text and f"{recorded.pop():,} streets" in text
+    assert 'train, val = il.ToyTown("train", 64)' in code_cells(ROWS[5])[1].source
+
+
+def records():
+    return [path for path in (ROOT / "data/results").glob("*.json") if path.stem not in ("table", "truth")]
+
+
+def test_notebook_8_ranks_only_rows_of_the_common_number_of_steps():
+    rows = json.loads((ROOT / "data/results/table.json").read_text("utf-8"))["rows"][1:]
+    common = min(row["steps"] for row in rows)
+    (cell,) = (c for c in code_cells(ROWS[8]) if c.source.startswith("for measure, goal in"))
+    (printed,) = texts(cell)
+    for measure in ("correlation", "spread_ratio", "locality"):
+        ranked = {row["steps"] for row in rows if interval(row, measure) in printed}
+        assert ranked == {common}
+
+
+def interval(row, measure):
+    found = row["measures"][measure]
+    return str(il.metrics.Estimate(*(found["mean"] if isinstance(found, dict) else found)))

@@ -4,13 +4,14 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
+import nbformat
 import pytest
+from helpers import ROOT
+from nbclient import NotebookClient
 
 from inade_lite.setup import runtime
 
-ROOT = Path(__file__).parents[1]
 OWN = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "INADE_LITE_", "PYTHONPATH")
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
 
@@ -101,6 +102,7 @@ before = list(warnings.filters)
 import inade_lite.setup.runtime as runtime
 done = runtime.set_up()
 assert runtime.set_up() is done and not done.device
+assert warnings.filters == before
 import paddle
 assert runtime.device() == paddle.get_device().partition(":")[0]
 {SHOW}
@@ -110,6 +112,142 @@ assert runtime.device() == paddle.get_device().partition(":")[0]
     threads, _, came_first = result.stdout.split()
     assert threads == (str(runtime.usable_cores()) if runtime.has_mkl() else "1")
     assert came_first == "False"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import paddle",
+        "import paddle.nn",
+        "from paddle.nn import functional",
+        "import importlib.util; importlib.util.find_spec('paddle'); assert 'paddle' not in sys.modules; import paddle",
+    ],
+)
+def test_however_paddle_is_imported_it_is_as_python_made_it(line):
+    code = f"""
+import importlib, logging, pickle, sys
+import inade_lite as il
+{line}
+import paddle
+assert not any(type(finder).__name__ == "PaddleFinder" for finder in sys.meta_path)
+assert "exec_module" not in vars(paddle.__loader__) and pickle.loads(pickle.dumps(paddle.__spec__)).name == "paddle"
+print(il.setup.runtime.device())
+logging.getLogger("paddle.base.io").warning("Paddle's loggers still speak")
+"""
+    result = run("-W", "error", "-X", "importtime", "-c", code)
+    errors = [line for line in result.stderr.splitlines() if not line.startswith("import time:")]
+    assert result.returncode == 0 and result.stdout in ("cpu\n", "gpu\n"), result.stderr
+    assert len(errors) == 1 and errors[0].endswith("Paddle's loggers still speak")
+
+
+def test_paddle_can_be_reloaded():
+    code = """
+import importlib, sys
+import inade_lite as il
+importlib.reload(il.setup.runtime).set_up()  # leaves a second finder behind
+import paddle
+assert importlib.reload(paddle) is paddle and paddle.ones([3]).sum().item() == 3
+print(il.setup.runtime.device())
+"""
+    assert printed(code) in (["cpu"], ["gpu"])
+
+
+def test_processes_that_are_spawned_are_set_up_too(tmp_path):
+    (tmp_path / "work.py").write_text("""
+import multiprocessing, sys
+import inade_lite as il
+
+def work(queue):
+    assert "paddle" not in sys.modules
+    import paddle
+    queue.put((float(paddle.ones([3]).sum()), il.setup.runtime.device()))
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=work, args=[queue])
+    process.start()
+    print(*queue.get())
+    process.join()
+""")
+    result = run(tmp_path / "work.py", PYTHONPATH=str(ROOT))
+    assert result.stdout in ("3.0 cpu\n", "3.0 gpu\n") and not result.stderr
+
+
+TRY = """
+import os, sys
+import inade_lite
+def attempt():
+    try:
+        import paddle
+        print("imported")
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_an_import_that_failed_half_way_tells_that_it_cannot_be_repeated():
+    code = f"""{TRY}
+class Broken:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "paddle.vision":
+            raise ImportError("libfoo.so is missing")
+sys.meta_path.insert(0, Broken)
+attempt()
+sys.meta_path.remove(Broken)
+attempt()
+"""
+    result = run("-c", code)
+    first, second = result.stdout.splitlines()
+    assert first == "ImportError libfoo.so is missing" and not result.stderr
+    assert re.match("ImportError an earlier import of Paddle has failed.*Remedy: .*restart Python", second)
+
+
+def test_a_wrong_device_is_told_before_the_import_and_can_be_mended():
+    code = TRY + "attempt(); attempt(); os.environ['INADE_LITE_DEVICE'] = 'cpu'; attempt()"
+    result = run("-c", code, INADE_LITE_DEVICE="tpu")
+    first, second, third = result.stdout.splitlines()
+    assert first == second == "ValueError INADE_LITE_DEVICE is 'tpu'; it must be cpu or gpu, or unset"
+    assert third == "imported" and not result.stderr
+
+
+@pytest.mark.skipif(runtime.device() == "gpu", reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told():
+    result = run("-c", f"{TRY}attempt()", INADE_LITE_DEVICE="gpu")
+    assert re.match("RuntimeError INADE_LITE_DEVICE=gpu, but Paddle sees no GPU; .*unset it", result.stdout)
+    result = run("-m", "inade_lite", "sample", INADE_LITE_DEVICE="gpu")
+    assert re.fullmatch("error: INADE_LITE_DEVICE=gpu, but Paddle sees no GPU; .*\n", result.stderr)
+
+
+def test_a_warning_points_at_the_line_that_imports_paddle(tmp_path):
+    (tmp_path / "mine.py").write_text("""
+from inade_lite.setup import runtime
+runtime.crash_problem = lambda: ("it can crash", "another version")
+import inade_lite
+import paddle  # line 5
+""")
+    result = run(tmp_path / "mine.py", PYTHONPATH=str(ROOT))
+    assert "mine.py:5: RuntimeWarning: it can crash. Remedy: another version" in result.stderr
+
+
+def test_where_paddle_is_blocked_the_package_can_be_imported():
+    code = f"import sys; sys.modules['paddle'] = None{TRY}attempt()"
+    assert run("-c", code).stdout == "ModuleNotFoundError import of paddle halted; None in sys.modules\n"
+
+
+def test_a_folder_named_paddle_is_not_paddle(tmp_path):
+    """A clone of Paddle's repository, for one, in the folder where Python was started."""
+    (tmp_path / "paddle").mkdir()
+    code = "from inade_lite.setup import runtime; print(runtime.import_problem()[0])"
+    assert run("-S", "-c", code, PYTHONPATH=str(tmp_path)).stdout == "Paddle is not installed\n"
+
+
+def test_a_notebook_that_imports_paddle_shows_nothing():
+    cells = ["import inade_lite as il\nimport paddle\nimport paddle.nn.functional as F", "paddle.ones([2]).sum()\nNone"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook).execute(env=CLEAN, cwd=ROOT)
+    assert [cell.outputs for cell in notebook.cells] == [[], []]
 
 
 def test_set_up_obeys_the_user():
@@ -132,9 +270,18 @@ def test_unknown_device():
 
 def test_stderr_keeps_what_is_not_filtered(capsys):
     with pytest.raises(KeyError), runtime._stderr_without("NOISE"):
+        kept = sys.stderr  # as a logger keeps it
         print("NOISE at every import\nsomething else", file=sys.stderr)
+        print("no end", end="", file=sys.stderr)
         raise KeyError
-    assert capsys.readouterr().err == "something else\n"
+    print(", NOISE\nNOISE", file=kept)
+    assert capsys.readouterr().err == "something else\nno end, NOISE\nNOISE\n"
+
+
+def test_a_process_without_stderr(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with runtime._stderr_without("NOISE"):
+        assert sys.stderr is None
 
 
 @pytest.mark.skipif(not runtime._has_glibc(), reason="set for glibc only")
@@ -288,10 +435,10 @@ def test_doctor_on_threads(bare, done, cores, expected):
     bare.setenv("OMP_NUM_THREADS", "1")
     bare.setattr(runtime, "has_mkl", lambda: True)
     bare.setattr(runtime, "usable_cores", lambda: cores)
-    bare.setattr(module, "probe_paddle", lambda: (["3.2.2", False, 0], ""))
-    bare.setattr(module, "nvidia_gpus", lambda: 0)
+    bare.setattr(module, "_probe_paddle", lambda: (["3.2.2", False, 0], ""))
+    bare.setattr(module, "_nvidia_gpus", lambda: 0)
     bare.setattr(runtime, "version", lambda package: {"paddlepaddle": "3.2.2", "numpy": "2.2.6"}.get(package, ""))
-    _, _, problems = module.diagnose(runtime.SetUp(paddle_came_first=bool(done)))
+    _, _, problems = module._diagnose(runtime.SetUp(paddle_came_first=bool(done)))
     starts = (
         "Paddle was imported before inade_lite"
         if done

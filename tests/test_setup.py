@@ -7,15 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
+from helpers import ROOT
 from PIL import Image
 
 from tools import tidy_notebooks
 
-ROOT = Path(__file__).parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
 PADDLE_INDEX = "https://www.paddlepaddle.org.cn/packages/stable/"
 
@@ -70,6 +69,20 @@ def test_every_folder_of_the_package_is_installed():
     told = re.findall(r'"(inade_lite[\w.]*)",', (ROOT / "pyproject.toml").read_text())
     there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "inade_lite").glob("**/__init__.py")}
     assert set(told) == there | {"inade_lite.shipped"}
+
+
+def test_an_installed_package_finds_its_models_or_says_where_they_are(tmp_path):
+    """pip copies the folder that pyproject.toml calls inade_lite.shipped into the package."""
+    (folder,) = re.findall(r'package-dir = { "inade_lite.shipped" = "(\w+)" }', (ROOT / "pyproject.toml").read_text())
+    shutil.copytree(ROOT / "inade_lite", tmp_path / "inade_lite")
+    code = "import inade_lite as il; print(il.__file__, il.load_pretrained('inade').config['steps'])"
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    alone = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "no pretrained model 'inade'" in alone.stderr and "in data/pretrained; clone it" in alone.stderr
+    (tmp_path / "inade_lite/shipped").symlink_to(ROOT / folder)
+    whole = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert whole.stdout.split() == [str(tmp_path / "inade_lite/__init__.py"), "10000"], whole.stderr
 
 
 def test_no_address_but_paddles():
@@ -253,12 +266,12 @@ def test_test_checks_style_then_runs_tests_and_notebooks(tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks/1_a.ipynb").touch()
     calls, _ = project.make("test")
-    assert [re.search(r"-m (\w+ ?\w*)", call).group(1) for call in calls[-3:]] == [
-        "ruff check",
-        "ruff format",
-        "pytest tests",
-    ]
-    assert "tests notebooks/1_a.ipynb --nbval-lax" in calls[-1]
+    modules = [call.partition(" -m ")[2] for call in calls]
+    style = modules.index("ruff check .")
+    assert modules[style + 1] == "ruff format --check ." and len(modules) > style + 2
+    assert all(module.startswith("pytest ") for module in modules[style + 2 :])
+    words = set(" ".join(modules[style + 2 :]).split())
+    assert {"tests", "inade_lite", "--doctest-modules", "notebooks/1_a.ipynb", "--nbval-lax"} <= words
 
 
 def test_help_lists_every_target(tmp_path):

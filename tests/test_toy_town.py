@@ -186,8 +186,8 @@ def test_two_looks_differ_more_than_the_pixels_of_one(redraws):
     assert np.mean(between) > 4 * np.mean(within)
 
 
-def test_hsv_to_rgb_is_the_standard_one():
-    hsv = np.random.default_rng(0).uniform((0, 0, 0), (720, 100, 100), (500, 3))
+def test_hsv_to_rgb_is_the_standard_one(random):
+    hsv = random.uniform((0, 0, 0), (720, 100, 100), (500, 3))
     expected = [colorsys.hsv_to_rgb(h / 360 % 1, s / 100, v / 100) for h, s, v in hsv]
     np.testing.assert_allclose(hsv_to_rgb(*hsv.T), 255 * np.array(expected), atol=1e-9)
 

