@@ -119,6 +119,7 @@ def train(name):
 
     path = folder / "model.safetensors"
     provenance = {
+        "processor": cpu_model(),
         "run": name,
         "data": data_version(),
         "train_scenes": TRAIN_SCENES,

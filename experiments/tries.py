@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import inade_lite as il
 
-# The common budget of a run: 15 minutes for INADE on 2 cores, see the training log.
+# The common budget of a run: 17 minutes for INADE on one core, see the training log.
 STEPS = 2000
 
 # Of a try, and how it is measured.

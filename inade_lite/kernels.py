@@ -1,8 +1,8 @@
 """Everything that knows on what it runs: the same numbers, in the form that is faster there.
 
-On a GPU, and in a graph that `to_static` traces for others to read, these functions are Paddle's own operations. On a
-CPU, Paddle's kernels for transposes, instance norm and convolutions are slow, and matrix products are fast. So there,
-most of these functions rearrange their work into matrix products.
+On a GPU, and in a graph that `to_static` traces for others to read, `swap`, `instance_norm` and `convolve` are Paddle's
+own operations. On a CPU, Paddle's kernels for transposes, instance norm and convolutions are slow, and matrix products
+are fast. So there, these functions rearrange their work into matrix products. The others have one form for all.
 """
 
 import functools
@@ -163,7 +163,8 @@ def convolve(x, weight, bias=None, stride=1, padding=0):
         # Every window is a pixel.
         out = paddle.matmul(weight.flatten(1), x.flatten(2))
     elif 4 * o < c and stride == 1 and padding < k and min(size) > 1:
-        # Far fewer channels leave than enter, so products are smaller than windows. (Paddle 2.6 folds no single row.)
+        # Far fewer channels leave than enter, so the products are fewer numbers than copied windows would be.
+        # min(size) > 1, because Paddle 2.6 cannot fold an output of a single row.
         out = _add_products(x, weight, size, padding)
     elif count < o:
         # With so few windows, `lookup` would spend its time on arranging the weights.
@@ -179,14 +180,16 @@ def convolve(x, weight, bias=None, stride=1, padding=0):
 
 
 def _add_products(x, weight, size, padding):
-    """A convolution with stride 1 and no bias: multiply each pixel with all taps, then add up. size: (H', W') of it.
+    """A convolution with stride 1 and no bias: multiply each pixel with all taps, then add up. size: the output's.
 
     x [N, C, H, W], weight [O, C, K, K] -> [N, O, H'*W']. The window at p is
 
         out[p] = sum over t of  W[t] x[p + t - padding]
 
     so the product W[t] x[q] belongs to the window q - t + padding. `F.fold` adds the product number s of pixel q to
-    q + s - (its own padding). With flipped taps, s = K - 1 - t, and the padding K - 1 - padding that is the same place.
+    q + s - (its own padding). So tap t is stored as number s = K - 1 - t, and the padding is K - 1 - padding:
+
+        q + s - (K - 1 - padding)  =  q - t + padding
     """
     _, c, k, _ = weight.shape
     taps = weight.flip([2, 3])
@@ -199,7 +202,7 @@ def _add_products(x, weight, size, padding):
 
 @functools.lru_cache(maxsize=64)
 def _all_taps(n, h, w, kernel_size, stride, padding):
-    """Taps as `lookup` reads them, all of which count, int32 [N, windows, K*K]."""
+    """Taps for `lookup`, int32 [N, windows, K*K]. All count but those outside the picture, which read the zeros."""
     rows = np.arange(n * h * w, dtype="int32")
     rows = rows.reshape(n, h, w)
     rows = windows(rows, kernel_size, stride, padding, outside=rows.size)

@@ -13,12 +13,13 @@ class INADE(nn.Layer):
 
         out = (w0[l] * n0[i] + b0[l]) * norm(x) + (w1[l] * n1[i] + b1[l]),        n = fc_noise(noise)
 
-    for a pixel of class l and instance i. Class l owns a distribution of scales and one of shifts, with deviation w[l]
-    and mean b[l]; instance i draws from both through its noise. Unlike SPADE's, the scale has no "1 +".
+    for a pixel of class l and instance i. Class l owns a distribution of scales and one of shifts, with mean b[l]
+    and a deviation proportional to w[l]; instance i draws from both through its noise. Unlike in SPADE, there is no
+    "1 +" in the scale.
 
     channels: C. num_classes: L. noise_dim: Z. norm: "instance" or "batch", without learned parameters.
     sketch: also merge a sketch map, by a 3x3 convolution of it and a 1x1 convolution of both.
-    Parameters: weight and bias [L, C, 2], whose last axis is (scale, shift), and fc_noise, a Linear Z -> C for both.
+    Parameters: weight and bias [L, C, 2], whose last axis is (scale, shift), and fc_noise, one Linear Z -> C for both.
 
     >>> import inade_lite as il
     >>> layout = il.Layout([[[0, 0, 1, 1]]], [[[0, 1, 2, 2]]], num_classes=2)
@@ -30,7 +31,7 @@ class INADE(nn.Layer):
     def __init__(self, channels, num_classes, noise_dim, norm="instance", sketch=False):
         super().__init__()
         shape = [num_classes, channels, 2]
-        uniform = nn.initializer.Uniform(0, 1)  # Paddle's default is -1 to 1
+        uniform = nn.initializer.Uniform(0, 1)  # Uniform() alone would be -1 to 1
         self.weight = self.create_parameter(shape, default_initializer=uniform)
         self.bias = self.create_parameter(shape, is_bias=True)
         self.fc_noise = nn.Linear(noise_dim, channels)
@@ -79,7 +80,8 @@ class InstanceConv2D(nn.Layer):
         out[p] = bias + sum over taps t of  W[t] x[p + t] * (1 if instance[p + t] == instance[p] else 0)
 
     There is no renormalization by the number of taps that count. With a single instance it equals nn.Conv2D.
-    The arguments are those of nn.Conv2D. kernel_size must be odd, so that a window has a center.
+    The arguments are those of the same names of nn.Conv2D, as integers. kernel_size must be odd, so that a window has
+    a center.
 
     >>> import inade_lite as il
     >>> layout = il.Layout([[[0, 0, 0, 0]]], [[[0, 0, 1, 1]]], num_classes=1)

@@ -1,7 +1,8 @@
 """INADE, its rivals and its ablations (paper, section 4; measured in notebook 8): one name switches them.
 
-All share the generator, the discriminator, the losses and the data. They differ in where scale and shift of a pixel
-come from, and in what one draw of noise decides: the look of an instance, of a class, or of the whole picture.
+All share the discriminator, the losses, the data, and a generator of the same blocks. They differ in where scale and
+shift of a pixel come from, and in what one draw of noise decides: the look of an instance, of a class, or of the whole
+picture.
 """
 
 import functools

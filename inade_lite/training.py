@@ -8,9 +8,9 @@ generator, which is the one that draws samples:
     discriminator  loss of the fake pictures + loss of the real ones
     average        ema <- decay * ema + (1 - decay) * generator
 
-Each batch is shared out. The noise of its first pictures is remapped by the encoder, so that it knows the real picture,
-and they are to be rebuilt. The others get plain N(0, 1) noise, as in sampling, and only have to look real. The first
-ties the look of an instance to its noise; the second makes plain noise good enough to sample from.
+Each batch is split in two, by `plain_share`. The noise of its first pictures is remapped by the encoder, so that it
+knows the real picture, and they are to be rebuilt. The others get plain N(0, 1) noise, as in sampling, and only have to
+look real. The first ties the look of an instance to its noise; the second makes plain noise good enough to sample from.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ LOSSES = "losses.csv"
 class Trainer:
     """Trains a generator, its encoder and a discriminator on a data set.
 
-    config: a TrainConfig. The same config, data and number of steps give the same weights.
+    config: a TrainConfig. The same config, data and number of steps give the same weights on one machine.
     dataset: anything with items, num_classes and class_names as in `inade_lite.data`, all items of one size. A data set
     of files is read once first: one ValueError lists all that is wrong with it.
     preview: the items shown in previews, by default the first eight of the data set.
@@ -201,7 +201,7 @@ class Trainer:
         return self.generator(layout, noise, latent), params
 
     def _known(self, real):
-        """How many pictures of a batch, counted from the front, have noise that knows them."""
+        """How many pictures of a batch, counted from the front, are to be rebuilt: the encoder remaps their noise."""
         return round(len(real) * (1 - self.config.plain_share))
 
     def _discriminator_step(self, scene, fake, real):
@@ -389,7 +389,7 @@ class Trainer:
             tensors |= state_arrays(network, f"{name}.")
         tensors |= adam_arrays(self.optimizer_g, self._parameters("generator", "encoder"), "optimizer_g.")
         tensors |= adam_arrays(self.optimizer_d, self._parameters("discriminator"), "optimizer_d.")
-        metadata = {**self.describe(), "history": self.history}
+        metadata = {**self.describe(), "class_names": list(self.dataset.class_names), "history": self.history}
         write_tensors(Path(folder) / CHECKPOINT, tensors, metadata)
 
     @classmethod
@@ -397,7 +397,7 @@ class Trainer:
         """A Trainer that goes on exactly where `save` stood.
 
         changes: fields of TrainConfig that are to be other than in the checkpoint. Those in MAY_CHANGE are taken; any
-        other that differs is a ValueError that names it, and so is another data set.
+        other that differs is a ValueError that names it, and so is a data set of other classes or another size.
 
         >>> import tempfile, inade_lite as il
         >>> folder, town = tempfile.mkdtemp(), il.ToyTown("train", 32, length=8)
@@ -423,6 +423,13 @@ class Trainer:
         for name, value in here.items():
             if metadata[name] != value:
                 raise ValueError(f"{path} was trained with {name} {metadata[name]}, this data set has {value}")
+        # A checkpoint of an earlier version does not tell the names.
+        for before, now in zip(metadata.get("class_names", dataset.class_names), dataset.class_names, strict=True):
+            if before != now:
+                raise ValueError(
+                    f"{path} was trained with a class {before!r} where this data set has {now!r}; "
+                    "go on with the data set of that run, or start a new run in another folder"
+                )
 
         for name, network in trainer._networks().items():
             load_state(network, tensors, path, f"{name}.")
@@ -527,7 +534,7 @@ def _write_rows(path, rows, mode):
 
 @contextlib.contextmanager
 def frozen(network):
-    """Gradients flow through the network, but its parameters receive none, which need not be computed then.
+    """Gradients pass through the network to its input; its parameters get none. Afterwards all of them learn again.
 
     >>> fc = paddle.nn.Linear(2, 3)
     >>> with frozen(fc):

@@ -372,7 +372,8 @@ def doctor(folder, *packages, paddle=None, gpus=0, nvidia_smi=False, **environme
     return [problem for problem, _ in problems], result.stdout
 
 
-GOOD = ("numpy==2.2.6", "setuptools==80.0.0")
+NEEDED = ("pillow==12.0.0", "safetensors==0.8.0", "tqdm==4.70.0", "matplotlib==3.10.0")
+GOOD = ("numpy==2.2.6", "setuptools==80.0.0", *NEEDED)
 
 
 @pytest.mark.parametrize(
@@ -380,8 +381,9 @@ GOOD = ("numpy==2.2.6", "setuptools==80.0.0")
     [
         ([*GOOD, "paddlepaddle==3.2.2"], {}, []),
         ([*GOOD, "paddlepaddle-gpu==3.2.2"], {"gpus": 1, "nvidia_smi": True}, []),
-        ([], {}, ["Paddle is not installed"]),
-        ([*GOOD[:1], "paddlepaddle==3.2.2"], {}, ["setuptools is not installed"]),
+        (NEEDED, {}, ["Paddle is not installed", "not installed: numpy"]),
+        ([*GOOD[:2], "tqdm==4.70.0", "paddlepaddle==3.2.2"], {}, ["not installed: pillow, safetensors, matplotlib"]),
+        (["numpy==2.2.6", *NEEDED, "paddlepaddle==3.2.2"], {}, ["setuptools is not installed"]),
         ([*GOOD, "paddlepaddle==2.6.2"], {}, ["Paddle 2.6.2 is built for numpy 1 and can crash with numpy 2.2.6"]),
         (["numpy==2.4.0", *GOOD[1:], "paddlepaddle==3.2.2"], {}, ["numpy 2.4.0 breaks float("]),
         (
@@ -437,7 +439,8 @@ def test_doctor_on_threads(bare, done, cores, expected):
     bare.setattr(runtime, "usable_cores", lambda: cores)
     bare.setattr(module, "_probe_paddle", lambda: (["3.2.2", False, 0], ""))
     bare.setattr(module, "_nvidia_gpus", lambda: 0)
-    bare.setattr(runtime, "version", lambda package: {"paddlepaddle": "3.2.2", "numpy": "2.2.6"}.get(package, ""))
+    versions = {"paddlepaddle": "3.2.2", "paddlepaddle-gpu": ""}
+    bare.setattr(runtime, "version", lambda package: versions.get(package, "2.2.6"))
     _, _, problems = module._diagnose(runtime.SetUp(paddle_came_first=bool(done)))
     starts = (
         "Paddle was imported before inade_lite"

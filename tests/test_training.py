@@ -125,6 +125,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others():
     assert moved(state(runs[0]), state(runs[2])) == set(training.NETWORKS)
 
 
+def test_another_seed_draws_other_noise_for_the_same_weights():
+    one, other = tiny(seed=1), tiny(seed=2)
+    for network in training.NETWORKS:
+        getattr(other, network).set_state_dict(getattr(one, network).state_dict())
+    assert float(one.step(batch())["adversarial"]) != float(other.step(batch())["adversarial"])
+
+
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
     whole, first = tiny(), tiny()
     whole.fit(6, progress=False)
@@ -240,6 +247,10 @@ def test_a_checkpoint_of_another_shape_is_told(trained, tmp_path):
 def test_a_checkpoint_of_another_data_set_is_told(trained):
     with pytest.raises(ValueError, match=r"image_size \[32, 32\], this data set has \[48, 48\]"):
         il.Trainer.resume(trained[1], il.ToyTown("train", 48, length=8))
+    renamed = il.ToyTown("train", 32, length=8)
+    renamed.class_names = ["air", *renamed.class_names[1:]]
+    with pytest.raises(ValueError, match="a class 'sky' where this data set has 'air'"):
+        il.Trainer.resume(trained[1], renamed)
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(trained, tmp_path, monkeypatch):

@@ -14,16 +14,8 @@ import sys
 
 from . import runtime
 
-PACKAGES = (
-    "numpy",
-    "pillow",
-    "safetensors",
-    "setuptools",
-    "matplotlib",
-    "jupyterlab",
-    "ipywidgets",
-    "anywidget",
-)
+NEEDED = ("numpy", "pillow", "safetensors", "tqdm", "matplotlib")  # by the package, besides Paddle
+PACKAGES = (*NEEDED, "setuptools", "jupyterlab", "ipywidgets", "anywidget")
 
 TESTED = ("2.6.2", "3.2.2", "3.3.1")  # versions of Paddle
 
@@ -108,6 +100,9 @@ def _installation_problems(wheels):
             )
         )
     problems += filter(None, [runtime.import_problem(), runtime.crash_problem()])
+    missing = [package for package in NEEDED if not runtime.version(package)]
+    if missing:
+        problems.append((f"not installed: {', '.join(missing)}", "pip install -r requirements.txt"))
     return problems
 
 
