@@ -3,6 +3,7 @@ import json
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import set_folders
 from helpers import TINY
@@ -38,7 +39,7 @@ def test_the_options_offer_what_there_is(capsys):
         assert f"--{field.name}" in told and "".join(text.split()) in told, field.name
 
 
-def test_from_data_to_samples(tmp_path, capsys):
+def test_from_data_to_samples(tmp_path, capsys, monkeypatch):
     run(f"make-data --out {tmp_path}/town --size 32 --train 6 --val 3")
     assert len(il.FolderDataset(tmp_path / "town", "train")) == 6
     run(f"report --data {tmp_path}/town --size 32 --out {tmp_path}/report")
@@ -50,8 +51,14 @@ def test_from_data_to_samples(tmp_path, capsys):
     run(f"train --data {tmp_path}/town --out {tmp_path}/run --steps 1 --size 32 --resume")
     model = tmp_path / "run" / "model.safetensors"
     assert il.load_pretrained(model).config["steps"] == 3
+    shown, show_grid = [], il.figures.show_grid
+    monkeypatch.setattr(il.figures, "show_grid", lambda images, **how: shown.extend(images) or show_grid(images, **how))
     run(f"sample --model {model} --data {tmp_path}/town --size 32 --scenes 3 --samples 2 --out {tmp_path}/grid.png")
     assert Image.open(tmp_path / "grid.png").width > 3 * 32
+    town = il.FolderDataset(tmp_path / "town", "val")
+    layout = il.Layout.of(il.collate(list(town)), town)
+    for row, seed in ((shown[6:9], 0), (shown[9:12], 1)):
+        assert np.array_equal(row, il.sample(il.load_pretrained(model).generator, layout, seed).numpy())
     run(f"evaluate --model {model} --size 32 --scenes 3 --samples 2 --json {tmp_path}/rows.json")
     assert "reconstruction" in capsys.readouterr().out
     measures = json.loads((tmp_path / "rows.json").read_text())

@@ -16,8 +16,9 @@ SMALLER = TINY | {"num_upsamplings": 2}  # for 16x16
 
 @pytest.fixture
 def layout(random):
-    """Blocks of instances, each of one class; the last instance is absent from the second image."""
+    """Blocks of instances, each of one class. The first image has all of them, the second lacks the last one."""
     instance = blocks(random, (16, 16), 4, COUNT)
+    instance[0, :4], instance[0, 4:8] = np.arange(4).repeat(4), np.arange(2, 6).repeat(4)
     instance[1][instance[1] == COUNT - 1] = 0
     label = np.stack([random.permutation(COUNT)[instance[n]] % CLASSES for n in range(2)])
     return il.Layout(label, instance, CLASSES, COUNT)
@@ -48,6 +49,7 @@ def test_by_class_gives_every_class_its_lowest_instance(layout):
             assert (merged[n][label[n] == c] == instance[n][label[n] == c].min()).all()
     assert layout.by_class() is layout.by_class() and layout.by_class().num_instances == COUNT
     assert (layout.instance.numpy() == instance).all() and (layout.by_class().label.numpy() == label).all()
+    assert not layout.whole().instance.numpy().any() and (layout.whole().label.numpy() == label).all()
 
 
 def test_scene_is_labels_and_edges_by_nearest_neighbour(layout):
@@ -63,6 +65,8 @@ def test_means_by_instance_equal_a_loop_and_are_zero_where_absent(random, layout
         mask = ids[n] == i
         expected = x.numpy()[n][:, mask].mean(1) if mask.any() else np.zeros(CHANNELS)
         assert_close(found[n, i], expected)
+    present = layout.by_instance(paddle.ones([2, layout.instances().count, 1])).numpy()[:, :, 0]
+    assert present.tolist() == [[i in ids[n] for i in range(COUNT)] for n in range(2)]
 
 
 # ---- Layers

@@ -8,6 +8,7 @@ from helpers import assert_close, assert_same, blocks, leaf, normal
 
 import inade_lite as il
 from inade_lite import kernels, losses, modules, textbook
+from inade_lite.generator import start
 from inade_lite.kernels import convolve, upsample
 from inade_lite.modules import SpectralConv2D
 
@@ -70,6 +71,24 @@ def test_all_layers_share_one_noise_and_only_the_drawn_latent_is_random(random):
         block.register_forward_pre_hook(lambda block, inputs: seen.append(inputs[2]))
     generator(layout, noise, latent)
     assert len(seen) == 7 and all(n is noise for n in seen)
+
+
+def test_a_start_follows_its_seed():
+    generator, layout = il.Generator(2, 32, 3, 4, 2, 3), boxes()
+    starts = [[x.numpy() for x in start(generator, layout, seed)] for seed in (1, 1, 2, [1, 2])]
+    assert [x.shape for x in starts[0]] == [(2, 3, 2, 3), (2, 4)]
+    for k, same in ((1, True), (2, False), (3, False)):
+        assert all((a == b).all() if same else (a != b).all() for a, b in zip(starts[0], starts[k], strict=True))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_sampling_leaves_the_generator_as_it_was(training):
+    generator, layout = il.Generator(2, 32, 3, 4, 2, 3, norm="batch"), boxes()
+    generator.train() if training else generator.eval()
+    before = {name: value.numpy().copy() for name, value in generator.state_dict().items()}
+    a, b = (il.sample(generator, layout, seed=0).numpy() for _ in range(2))
+    assert (a == b).all() and generator.training == training
+    assert all((value.numpy() == before[name]).all() for name, value in generator.state_dict().items())
 
 
 def test_another_modulation_can_take_inades_place(random):

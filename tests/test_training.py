@@ -145,6 +145,26 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
     np.testing.assert_allclose([float(r["pixel"]) for r in rows], [r["pixel"] for r in whole.history], rtol=1e-4)
 
 
+def test_a_row_of_the_log_is_the_mean_of_its_steps():
+    coarse, fine = tiny(log_every=2), tiny(log_every=1)
+    for trainer in (coarse, fine):
+        trainer.fit(4, progress=False)
+    assert [row["step"] for row in coarse.history] == [2, 4]
+    for row, steps in zip(coarse.history, (fine.history[:2], fine.history[2:]), strict=True):
+        for name in ("kl", "pixel", "fake"):
+            assert row[name] == pytest.approx(np.mean([step[name] for step in steps]), rel=1e-5)
+
+
+def test_a_run_that_breaks_off_leaves_the_last_checkpoint(tmp_path):
+    def power_cut(trainer):
+        if trainer.steps_done == 4:
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        tiny().fit(6, tmp_path, on_preview=power_cut, progress=False)  # which saves every two steps
+    assert il.Trainer.resume(tmp_path, TOWN).steps_done == 2
+
+
 def test_the_average_is_the_average():
     trainer = tiny(ema_decay=0.75)
     trainer.steps_done = 1000  # past the shorter memory of the first steps
@@ -162,7 +182,12 @@ def test_previews_are_the_same_scenes_with_the_same_noise(tmp_path):
     assert all((a[name] == b[name]).all() for name in a) and (a["sample 1"] != a["sample 2"]).any()
     trainer.fit(4, tmp_path, on_preview=lambda t: seen.append(t.steps_done), progress=False)
     assert seen == [2, 4]
-    assert Image.open(tmp_path / "preview_000004.png").size == (8 * 32, 4 * 32)
+    picture = np.asarray(Image.open(tmp_path / "preview_000004.png"))
+    assert picture.shape == (4 * 32, 8 * 32, 3)
+    for y, images in enumerate(trainer.preview().values()):
+        for x, image in enumerate(images):
+            place = picture[32 * y : 32 * (y + 1), 32 * x : 32 * (x + 1)]
+            assert np.array_equal(place, il.figures.to_image(image))
 
 
 def test_a_run_is_never_overwritten(tmp_path):
@@ -279,7 +304,10 @@ def test_a_stored_model_draws_the_same_pictures(trained, tmp_path):
     assert not model.generator.training and not model.encoder.training
     layout = il.Layout.of(batch(), TOWN)
     a, b = (il.sample(g, layout, seed=3).numpy() for g in (trainer.ema, model.generator))
-    assert np.abs(a - b).max() * 127.5 < 1  # stored in half precision
+    assert np.abs(a - b).max() * 127.5 < 1
+    for mine, stored in ((trainer.ema, model.generator), (trainer.encoder, model.encoder)):
+        for name, value in mine.state_dict().items():
+            assert (stored.state_dict()[name].numpy() == value.numpy().astype("float16")).all(), name
 
 
 def test_an_unknown_model_is_told_with_those_that_exist():
@@ -307,11 +335,14 @@ def test_crops_and_mirror_images_reach_the_step_and_a_resumed_run_draws_the_same
     whole = Watched(config, town)
     assert whole.image_size == (32, 32) and whole.preview()["real"].shape == (5, 3, 32, 32)
     whole.fit(4, progress=False)
+    kinds = []
     for batch in shown:
         for name, image in zip(batch["name"], batch["image"], strict=True):
             large = next(item["image"] for item in town if item["name"] == name)
             places = [large[:, y : y + 32, x : x + 32] for y in range(17) for x in range(17)]
-            assert any(np.array_equal(image, flip) for place in places for flip in (place, place[..., ::-1]))
+            pair = image, image[..., ::-1]
+            kinds.append([any(np.array_equal(turned, place) for place in places) for turned in pair])
+    assert all(sum(kind) == 1 for kind in kinds) and {kind[0] for kind in kinds} == {True, False}
     half = Watched(config, town)
     half.fit(2, progress=False)
     half.save(tmp_path)

@@ -152,8 +152,7 @@ def test_paddles_random_state_is_neither_used_nor_changed(generator):
 
 def test_an_absent_instance_and_one_that_spans_classes(generator):
     label, instance = np.zeros([1, 32, 32], int), np.full([1, 32, 32], 2)
-    label[0, :10], instance[0, 20:] = 3, 5  # 2 is 10 rows of class 3 and 10 of class 0
-    label[0, 10] = 3
+    label[0, 9:20], instance[0, 20:] = 3, 5  # 2 is 9 rows of class 0, then 11 of class 3
     explorer = InstanceExplorer(generator, il.Layout(label, instance, 14), TOWN.class_names)
     assert explorer.names == {2: "grass 2", 5: "sky 5"} and explorer.selected == 2
     with pytest.raises(ValueError, match=r"instance 0 is not in this scene; it has \[2, 5\]"):
@@ -258,6 +257,9 @@ def test_a_click_picks_the_instance_under_it(explorer, panel):
         assert explorer.selected == panel.instance.value == instance
     panel.canvas.clicked = CARS[1]
     assert panel.canvas.png == panel.picture.value != before  # the line around it has moved
+    panel.whole_class.value = True
+    panel.canvas.clicked = SKY
+    assert explorer.selected == SKY and explorer.whole_class and panel.whole_class.value
 
 
 def test_the_canvas_takes_the_place_of_the_plain_picture_when_it_says_that_it_is_there(panel):
