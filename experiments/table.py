@@ -169,14 +169,15 @@ def short(rows):
 
 def _beside_tuned(rows):
     """A sentence: the best rival in Lite0-KID, tuned or not, beside INADE at equal steps."""
-    named = {row["name"]: row for row in rows}
-    ours, theirs = _kid_beside_rivals(rows, named["inade_short"])
-    numbers = [cell(row["measures"]["lite0_kid"], digits=2) for row in (ours, theirs)]
-    found = verdict(*(Estimate(*row["measures"]["lite0_kid"]) for row in (ours, theirs)))
+    inade = {row["name"]: row for row in rows}["inade_short"]
+    best = _best_rival(rows, inade["steps"])
+    ours = inade["measures"]["lite0_kid"]
+    theirs = best["measures"]["lite0_kid"]
+    found = verdict(Estimate(*ours), Estimate(*theirs))
     return (
-        f"The rival with the least Lite0-KID after {ours['steps']} steps is {theirs['title']}: {numbers[1]} beside "
-        f"INADE's {numbers[0]}. For INADE that is {found}. The rival's spread ratio is "
-        f"{cell(theirs['measures']['spread_ratio'], digits=2)}."
+        f"The rival with the least Lite0-KID after {inade['steps']} steps is {best['title']}: {cell(theirs, digits=2)} "
+        f"beside INADE's {cell(ours, digits=2)}. For INADE that is {found}. The rival's spread ratio is "
+        f"{cell(best['measures']['spread_ratio'], digits=2)}."
     )
 
 
@@ -264,16 +265,16 @@ def _percent(found, truth):
     return Estimate(*(scale * x for x in found))
 
 
-def _kid_beside_rivals(rows, inade):
-    """The row of INADE, and of the rivals' rows with as many steps the one with the least Lite0-KID."""
-    rivals = [row for row in rows if row.get("method") in RIVALS and row["steps"] == inade["steps"]]
-    return inade, min(rivals, key=lambda row: row["measures"]["lite0_kid"][0])
+def _best_rival(rows, steps):
+    """Of the rivals' rows with so many steps, the one with the least Lite0-KID."""
+    rivals = [row for row in rows if row.get("method") in RIVALS and row["steps"] == steps]
+    return min(rivals, key=lambda row: row["measures"]["lite0_kid"][0])
 
 
 def _beside_rivals(rows, inade):
     """The cells of Lite0-KID: INADE beside the best rival that was trained for as many steps."""
     steps = inade["steps"]
-    _, best = _kid_beside_rivals(rows, inade)
+    best = _best_rival(rows, steps)
     ours = Estimate(*inade["measures"]["lite0_kid"])
     theirs = Estimate(*best["measures"]["lite0_kid"])
     goal = f"no worse than the best rival, {best['title']}: {theirs}"
