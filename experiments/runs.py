@@ -21,13 +21,15 @@ import inade_lite as il  # isort: skip: before Paddle, which it prepares
 import paddle
 
 from inade_lite import metrics
+from inade_lite.data.painted import StrokeTown
 from inade_lite.files import write_file
 from inade_lite.methods import METHODS
 from inade_lite.setup.runtime import cpu_model
 from inade_lite.weights.pretrained import PRETRAINED
 from inade_lite.weights.tensors import read_tensors
 
-from .tries import START, TRIES, TRY_SAMPLES, TRY_SCENES, Run, settings
+from .towns import TOWNS
+from .tries import POSITIONS, START, TRIES, TRY_SAMPLES, TRY_SCENES, Run, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data/results"
@@ -39,6 +41,10 @@ TRAIN_SCENES = 32000
 # What is measured of each run.
 SCENES = 256
 SAMPLES = 8
+
+# What is measured on painted streets of the models that ship, and on how many.
+STROKES = ("pixel_accuracy", "mean_iou", "lite0_kid")
+STROKE_SCENES = 64
 
 SEEDS = range(3)
 
@@ -60,6 +66,15 @@ def _all_runs():
         runs[f"class_noise_tuned_{seed}"] = Run(TRIES["class_noise.fast_rates"].fields | {"seed": seed})
     for method in ("spade_vae", "clade"):
         runs[f"{method}_tuned_0"] = Run(TRIES[f"{method}.fast_rates"].fields)
+    patterns = settings("inade_positions", **POSITIONS)
+    # Half of the weight: in so many steps it is enough, and leaves more to the discriminator.
+    long = patterns | {"lambda_pattern": 150.0}
+    runs["inade_positions"] = Run(long, 10000, "inade_positions", "wobbly")
+    for seed in SEEDS:
+        runs[f"inade_positions_{seed}"] = Run(patterns | {"seed": seed})
+    # The control: another town, whose patterns are others.
+    runs["other_town_inade_0"] = Run(settings("inade"), town="other")
+    runs["other_town_inade_positions_0"] = Run(patterns, town="other")
     # Each of its 18 noises has the same means and variances, so that KL counts them 18 times.
     runs["independent_noise_0"] = Run(settings("independent_noise", lambda_kl=il.TrainConfig.lambda_kl / 18))
     for method in ("no_encoder", "plain_encoder", "scale_noise", "shift_noise"):
@@ -81,14 +96,14 @@ def record_path(name):
     return folder / f"{name}.json"
 
 
-def data_version():
-    """A digest of the first validation scenes: it changes when ToyTown draws otherwise.
+def data_version(town=None):
+    """A digest of the first validation scenes, by default of ToyTown: it changes when they are drawn otherwise.
 
     >>> from experiments.runs import data_version
     >>> data_version().split()[0]
     'toy_town'
     """
-    town = il.ToyTown("val", 64)
+    town = town or il.ToyTown("val", 64)
     digest = hashlib.sha256()
     for i in range(8):
         item = town[i]
@@ -104,8 +119,9 @@ def train(name):
     """Train a run or a try to its end, from its last checkpoint if there is one. Returns the path of its model."""
     run = (RUNS | TRIES)[name]
     folder = WORK / name
-    town = il.ToyTown("train", 64, length=TRAIN_SCENES)
-    val = il.ToyTown("val", 64)
+    new_train, new_val = TOWNS[run.town]
+    town = new_train("train", 64, length=TRAIN_SCENES)
+    val = new_val("val", 64)
     preview = [val[i] for i in range(8)]
     config = il.TrainConfig(**run.fields)
     if (folder / "checkpoint.safetensors").exists():
@@ -121,7 +137,8 @@ def train(name):
     provenance = {
         "processor": cpu_model(),
         "run": name,
-        "data": data_version(),
+        "data": data_version(val),
+        "town": run.town,
         "train_scenes": TRAIN_SCENES,
         "command": f"python -m experiments.runs {name}",
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
@@ -154,34 +171,55 @@ def _shipped_path(run):
 
 def record(name, path):
     """Measure the model of a run or a try, or with path None the truth, and write its record."""
-    town = il.ToyTown("val", 64)
+    new_val = il.ToyTown
+    if name in RUNS | TRIES:
+        _, new_val = TOWNS[(RUNS | TRIES)[name].town]
+    town = new_val("val", 64)
     scenes, samples = SCENES, SAMPLES
     if name in TRIES:
         scenes, samples = TRY_SCENES, TRY_SAMPLES
     content = {
         "run": name,
-        "data": data_version(),
+        "data": data_version(town),
         "measured": {"scenes": scenes, "samples": samples, "seed": 0},
-        "machine": {"processor": cpu_model(), "paddle": paddle.__version__},
+        "machine": _machine(name),
     }
     if path is None:
         draw = metrics.from_truth(town, 1)
         content["measures"] = metrics.measure(None, town, scenes, samples, draw=draw)
+        content["strokes"] = on_strokes(lambda strokes: metrics.from_truth(strokes, 1))
     else:
         _, model = read_tensors(path)
         model.pop("class_names", None)
         content["model"] = model
         content["title"] = METHODS[model["train_config"]["method"]].title
-        content["measures"] = metrics.measure(il.load_pretrained(path), town, scenes, samples)
+        pretrained = il.load_pretrained(path)
+        content["measures"] = metrics.measure(pretrained, town, scenes, samples)
+        if name in RUNS and RUNS[name].ships_as:
+            content["strokes"] = on_strokes(lambda strokes: metrics.from_generator(pretrained.generator))
     text = json.dumps(content, indent=1) + "\n"
     out = record_path(name)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, text.encode())
 
 
+def _machine(name):
+    """Where a run was trained: where its first record was written."""
+    if record_path(name).exists():
+        return json.loads(record_path(name).read_text("utf-8"))["machine"]
+    return {"processor": cpu_model(), "paddle": paddle.__version__}
+
+
+def on_strokes(new_draw):
+    """What is measured on 64 streets that a brush has painted; new_draw: from a StrokeTown to what draws pictures."""
+    strokes = StrokeTown("val", 64, length=STROKE_SCENES)
+    found = metrics.measure(None, strokes, STROKE_SCENES, SAMPLES, draw=new_draw(strokes))
+    return {measure: found[measure] for measure in STROKES}
+
+
 def main():
     """The command line."""
-    shipped = {name: run for name, run in RUNS.items() if run.ships_as}
+    shipped = {name: run for name, run in RUNS.items() if run.ships_as and _shipped_path(run).exists()}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", choices=[*RUNS, *TRIES, "truth"])
     parser.add_argument("--measure", action="store_true", help="measure the shipped model again, without training")

@@ -19,6 +19,8 @@ TRY_SAMPLES = 4
 class Run(NamedTuple):
     """One training. fields: what differs from TrainConfig's defaults; ships_as: its name in data/pretrained.
 
+    town: a name in `TOWNS`, what it is trained on and measured on.
+
     >>> from experiments.tries import Run
     >>> Run({"method": "spade"}).steps
     2000
@@ -27,6 +29,7 @@ class Run(NamedTuple):
     fields: dict
     steps: int = STEPS
     ships_as: str = ""
+    town: str = "town"
 
 
 def settings(method, seed=0, **more):
@@ -82,7 +85,32 @@ def _rates(config, factor):
     }
 
 
-TRIES = {name: run for method in START for name, run in tries(method).items()}
+# INADE with positions: what it takes to paint patterns, and what is left where one part of it is missing. Half of the
+# pixel loss over instances and less KL are what the long INADE has, too.
+POSITIONS = {"instance_share": 0.5, "lambda_kl": 0.004, "lambda_pattern": 300.0}
+
+
+def ideas():
+    """The tries of INADE with positions, {name: Run}.
+
+    >>> from experiments.tries import ideas
+    >>> list(ideas())[:2]
+    ['positions.start', 'positions.no_places']
+    """
+    changes = {
+        "start": {},
+        "no_places": {"method": "no_places"},
+        "no_strengths": {"method": "no_strengths"},
+        "no_loss": {"lambda_pattern": 0.0},
+    }
+    found = {}
+    for name, change in changes.items():
+        fields = {**settings("inade_positions"), **POSITIONS, **change}
+        found[f"positions.{name}"] = Run(fields, TRY_STEPS)
+    return found
+
+
+TRIES = {name: run for method in START for name, run in tries(method).items()} | ideas()
 
 
 if __name__ == "__main__":

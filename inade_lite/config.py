@@ -51,6 +51,9 @@ class TrainConfig:
     instance_share: float = setting(
         0.0, "share of the pixel loss, 0 to 1, that is a mean over instances instead of pixels"
     )
+    lambda_pattern: float = setting(
+        0.0, "weight of the pattern loss, which compares the strengths of waves in each instance; 0 for none"
+    )
     lambda_perceptual: float = setting(
         0.0, "weight of the loss that is given as Trainer(perceptual=...); 0 on the command line, which has none"
     )

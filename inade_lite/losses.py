@@ -1,4 +1,4 @@
-"""The losses: adversarial, feature matching, and the mean difference of pixels. KL is in `noise`.
+"""The losses: adversarial, feature matching, pixels and patterns. KL is in `noise`.
 
 In most of them, `fake` and `real` are what MultiscaleDiscriminator returns for fake and for real pictures: for each
 scale the list of its layers' outputs, the score last. A loss is a mean over the patches of a scale, then over scales.
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import paddle.nn.functional as F
+
+from .waves import strengths
 
 
 class Mode(NamedTuple):
@@ -135,6 +137,25 @@ def pixel_loss(fake, real, layout, instance_share=0.0):
     present = (instances.pixels > 0).astype("float32")
     of_instances = means.sum() / present.sum()
     return (1 - instance_share) * difference.mean() + instance_share * of_instances
+
+
+def pattern_loss(fake, real, layout):
+    """How far the strengths of the waves in each instance are off, a scalar: squared, their sum, mean over instances.
+
+    See `waves.strengths`. In `pixel_loss` a pattern hardly counts: stripes are a few percent darker than what is
+    between them, and colors are all over the range. Here neither the color counts nor the grain, which no wave holds.
+    What is off is squared, so a faint pattern is better than none as soon as the noise hints at one.
+
+    >>> import inade_lite as il, paddle
+    >>> layout = il.Layout([[[0] * 32] * 32], [[[0] * 32] * 32], num_classes=1)
+    >>> stripes = paddle.to_tensor([0.5, -0.5, -0.5, 0.5] * 8).expand([1, 3, 32, 32])
+    >>> round(float(pattern_loss(stripes, 0 * stripes, layout)), 2)
+    0.5
+    """
+    off = strengths(fake, layout) - strengths(real, layout)  # [N, P, K]
+    of_instances = (off**2).sum(-1, keepdim=True)
+    present = (layout.instances().pixels > 0).astype("float32")  # [N, P, 1]
+    return (of_instances * present).sum() / present.sum()
 
 
 def split_batch(outputs):

@@ -21,6 +21,7 @@ from .kernels import instance_norm
 from .layers import INADE
 from .modules import Conv2D, initialize, normalization
 from .noise import NoiseParams, remap_noise
+from .positions import PatternEncoder, PositionINADE
 
 # ---- Layers: where scale and shift of a pixel come from
 
@@ -442,6 +443,10 @@ METHODS = {
     "plain_encoder": Method("plain encoder", INADE, PlainEncoder),
     "scale_noise": Method("noise on scale only", ScaleNoise),
     "shift_noise": Method("noise on shift only", ShiftNoise),
+    # INADE that can paint patterns, and its ablations
+    "inade_positions": Method("INADE with positions", PositionINADE, PatternEncoder),
+    "no_places": Method("no places", INADE, PatternEncoder),
+    "no_strengths": Method("no strengths told", PositionINADE, InstanceEncoder),
 }
 
 

@@ -4,7 +4,7 @@ One step trains the generator with its encoder, then the discriminator, and then
 generator, which is the one that draws samples:
 
     generator      adversarial + lambda_feature * feature matching + lambda_kl / 2 * KL + lambda_pixel * pixel
-                   (+ lambda_perceptual * perceptual, if one is given)
+                   (+ lambda_pattern * pattern + lambda_perceptual * perceptual, if these are wanted)
     discriminator  loss of the fake pictures + loss of the real ones
     average        ema <- decay * ema + (1 - decay) * generator
 
@@ -178,6 +178,9 @@ class Trainer:
         if known and config.lambda_pixel:
             pixel = losses.pixel_loss(fake[:known], real[:known], layout[:known], config.instance_share)
             terms["pixel"] = config.lambda_pixel * pixel
+        if known and config.lambda_pattern:
+            pattern = losses.pattern_loss(fake[:known], real[:known], layout[:known])
+            terms["pattern"] = config.lambda_pattern * pattern
         if known and config.lambda_perceptual:
             terms["perceptual"] = config.lambda_perceptual * self.perceptual(fake[:known], real[:known])
 

@@ -161,6 +161,138 @@ def test_measuring_a_generator_is_reproducible():
     np.testing.assert_array_equal(*([row.spread_ratio for row in rows] for rows in (a, b)))
 
 
+# ---- Patterns
+
+STRIPED = np.tile([1.0, 1.0, -1.0, -1.0], 4)  # white, white, black, black
+
+
+def pictures(*kinds):
+    """[K, 3, 16, 16]: gray with the named bands, of half the range."""
+    bands = {
+        "plain": np.zeros([16, 16]),
+        "across": np.tile(STRIPED, [16, 1]),
+        "down": np.tile(STRIPED, [16, 1]).T,
+    }
+    return np.stack([np.tile(bands[kind] / 2, [3, 1, 1]) for kind in kinds])
+
+
+def textures(generated, redrawn, things=1):
+    """`things` equal things of class 0 in scenes of their own."""
+    whole = np.ones([16, 16], bool)
+    ours = metrics.amplitudes(pictures(*generated), whole, 4)
+    truth = metrics.amplitudes(pictures(*redrawn), whole, 4)
+    return [metrics.Texture(scene, 0, ours, truth) for scene in range(things)]
+
+
+def test_amplitudes_of_bands_worked_by_hand():
+    # Bands +1 +1 -1 -1 are sqrt(2) cos(2 pi x / 4 - pi / 4) at the pixels. Half of the range around gray: 0.5 * sqrt(2)
+    found = metrics.amplitudes(pictures("plain", "across", "down"), np.ones([16, 16], bool), 4)
+    strong = 0.5 * np.sqrt(2)
+    assert found == pytest.approx(np.array([[0, 0], [strong, 0], [0, strong]]), abs=1e-6)
+
+
+def test_amplitudes_ask_neither_for_the_light_nor_where_bands_begin(random):
+    y, x = np.mgrid[:16, :16] / 16
+    light = 0.2 * x - 0.1 * y + 0.2 * x**2 - 0.3 * y**2
+    mask = random.random([16, 16]) < 0.7
+    for shift in range(4):
+        moved = np.roll(pictures("across"), shift, axis=3)
+        plain = metrics.amplitudes(moved, mask, 4) * _luminance(moved, mask)
+        lit = metrics.amplitudes(moved + light, mask, 4) * _luminance(moved + light, mask)
+        assert plain[0, 0] == pytest.approx(127.5 * 0.5 * np.sqrt(2))
+        assert lit == pytest.approx(plain, abs=1e-4)
+
+
+def _luminance(images, mask):
+    return (np.array([0.299, 0.587, 0.114]) @ (images[0, :, mask].T + 1)).mean() * 127.5
+
+
+def test_amplitudes_weigh_colors_as_the_eye_does():
+    gray = np.zeros([3, 16, 16])
+    found = []
+    for channel in range(3):
+        image = gray.copy()
+        image[channel] = STRIPED / 2
+        found.append(metrics.amplitudes(image[None], np.ones([16, 16], bool), 4)[0, 0])
+    assert np.array(found) / sum(found) == pytest.approx([0.299, 0.587, 0.114])
+
+
+def test_pattern_distance_of_plain_striped_and_half_and_half():
+    town = classes(1)
+    half = ["plain", "across"]
+    found = metrics.pattern_distances(textures(half, half), town)
+    assert list(found) == ["c0 across", "mean", "worst"]  # nothing is striped down, so that direction is left out
+    assert found["worst"].value == 0
+
+    # All plain: half of the truth's things must lose an amplitude A. So W = A / 2, and the truth's deviation is A / 2.
+    plain = metrics.pattern_distances(textures(["plain", "plain"], half), town)
+    striped = metrics.pattern_distances(textures(["across", "across"], half), town)
+    assert plain["worst"].value == pytest.approx(1)
+    assert striped["worst"].value == pytest.approx(1)
+
+    # One of four is striped instead of two: a quarter of the things move by A.
+    few = metrics.pattern_distances(textures(["plain", "plain", "plain", "across"], 2 * half), town)
+    assert few["worst"].value == pytest.approx(0.5)
+
+
+def test_the_average_pattern_on_everything_is_as_wrong_as_none():
+    (texture,) = textures(["plain", "across"], ["plain", "across"])
+    average = np.tile(texture.redrawn.mean(axis=0), [2, 1])
+    found = metrics.pattern_distances([texture._replace(generated=average)], classes(1))
+    assert found["worst"].value == pytest.approx(1)
+
+
+def test_pattern_distance_has_an_interval_over_scenes(random):
+    things = []
+    for scene in range(60):
+        redrawn = random.choice([0.0, 0.1], [8, 2])
+        generated = random.choice([0.0, 0.1], [8, 2])
+        things.append(metrics.Texture(scene, scene % 2, generated, redrawn))
+    found = metrics.pattern_distances(things, classes(2))
+    assert list(found) == ["c0 + c1 across", "c0 + c1 down", "mean", "worst"]  # 30 of each: pooled
+    assert found["worst"].value == max(found["c0 + c1 across"].value, found["c0 + c1 down"].value)
+    for estimate in found.values():
+        assert estimate.low < estimate.value < estimate.high < estimate.value + 0.3
+
+
+def test_small_things_have_no_texture():
+    town = il.ToyTown("val", 64)
+    (part,) = metrics.drawn(metrics.from_truth(town, 0), town, scenes=4, samples=2, batch_size=4, progress=False)
+    pixels = []
+    for label, instance in zip(part[1]["label"], part[1]["instance"], strict=True):
+        pixels += [mask.sum() for _, mask in metrics.things(label, instance, town.thing_classes)]
+    found = metrics.textures_of(*part, town)
+    assert len(found) == sum(count >= 60 for count in pixels) < len(pixels)
+
+
+def test_kinds_kept_of_cases_worked_by_hand():
+    counts = np.zeros([4, 4], int)
+    counts[0] = [8, 0, 0, 0]  # all that is plain stays plain
+    counts[1] = [3, 1, 0, 0]  # a quarter of what is striped across
+    counts[3] = [1, 0, 1, 2]  # half of what is both; nothing is striped down only
+    assert metrics.kinds_kept(counts) == pytest.approx(100 * (1 + 0.25 + 0.5) / 3)
+    assert np.isnan(metrics.kinds_kept(0 * counts))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_rebuilt_kinds_tell_whether_patterns_come_back(kept, monkeypatch):
+    """A generator that paints what the encoder saw, or its mean color."""
+    town = il.ToyTown("val", 64)
+
+    def rebuild(model, image, layout, latent):
+        instances = layout.instances()
+        return image if kept else instances.paint(instances.mean(image))
+
+    monkeypatch.setattr(metrics.patterns, "rebuild", rebuild)
+    generator = il.Generator(town.num_classes, 64, noise_dim=4, latent_dim=4, base_channels=2, num_upsamplings=3)
+    counts = metrics.rebuilt_kinds(Model(generator, None), town, scenes=10, progress=False).sum(0)
+    assert (counts.sum(1) > 0).all()
+    if kept:
+        assert metrics.kinds_kept(counts) == 100
+    else:
+        assert metrics.kinds_kept(counts) == 25 and counts[:, 1:].sum() == 0
+
+
 # ---- Control
 
 
@@ -285,5 +417,6 @@ def test_without_lite0_the_rest_is_measured_and_inception_where_its_file_is_name
     assert found["inception_fid"].value == pytest.approx(3 * 0.1**2, rel=1e-3)
     assert found["spread_ratio"]["mean"].value == pytest.approx(1, abs=1e-3)
     assert found.keys() == {
-        "spread_ratio", "correlation", "color_distance", "pixel_accuracy", "mean_iou", "inception_fid"
+        "spread_ratio", "correlation", "color_distance", "pattern_distance", "pixel_accuracy", "mean_iou",
+        "inception_fid",
     }  # fmt: skip

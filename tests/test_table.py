@@ -2,14 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import inade_lite as il
 from experiments import runs, table, tries
 from experiments.table import recorded
+from inade_lite.setup.runtime import cpu_model
 from tools.markdown import write_into
 
-SHIPPED = {run.ships_as: name for name, run in runs.RUNS.items() if run.ships_as}
+SHIPPED = {run.ships_as: name for name, run in runs.RUNS.items() if run.ships_as and runs._shipped_path(run).exists()}
 
 
 def test_the_table_is_what_was_recorded():
@@ -71,7 +73,8 @@ def test_a_row_without_a_measure_shows_a_dash():
 
 
 def test_the_short_table_is_a_part_of_the_long_one_and_fits_a_phone():
-    lines, sentence = (part.splitlines() for part in table.short(table.rows()).split("\n\n"))
+    lines, sentence, missed = (part.splitlines() for part in table.short(table.rows()).split("\n\n"))
+    assert len(missed) == 1 and " of INADE after 10000 steps has " in missed[0]
     assert sentence == [
         "The rival with the least Lite0-KID after 2000 steps is class-level noise, tuned: 0.31 [0.23, 0.38] beside "
         "INADE's 0.31 [0.28, 0.34]. For INADE that is a tie. The rival's spread ratio is 0.79 [0.77, 0.82]."
@@ -157,6 +160,48 @@ def test_a_method_leaves_its_start_for_a_try_below_the_interval(monkeypatch):
 
 def test_the_training_log_tells_the_tries():
     assert table.tuning() in table.LOG.read_text("utf-8")
+    assert table.patterns() in table.LOG.read_text("utf-8")
+
+
+def test_the_page_tells_how_painted_streets_look_of_every_model_that_ships():
+    found = table.strokes()
+    assert found in table.PAGE.read_text("utf-8")
+    assert len(found.splitlines()) == 2 + 1 + len(SHIPPED)
+
+
+def test_in_each_try_of_positions_one_thing_differs_from_the_start():
+    start, *others = (run.fields for run in tries.ideas().values())
+    assert start["method"] == "inade_positions"
+    for fields in others:
+        assert fields.keys() == start.keys()
+        assert sum(fields[key] != start[key] for key in start) == 1
+
+
+def test_a_control_is_measured_on_its_own_town_and_is_no_row_of_the_table():
+    names = [name for name, run in runs.RUNS.items() if run.town == "other"]
+    assert len(names) == 2
+    assert not {row["name"] for row in table.rows()} & {name.replace("_0", "_short") for name in names}
+    _, new_town = runs.TOWNS["other"]
+    other, town = new_town("val", 64), il.ToyTown("val", 64)
+    for i in range(3):
+        np.testing.assert_array_equal(other[i]["label"], town[i]["label"])
+        assert (other[i]["image"] != town[i]["image"]).any()
+
+
+def test_a_row_takes_a_late_measure_from_the_seeds_that_have_it():
+    early = {"run": "a_0", "title": "A", "model": {"steps": 7, "train_config": {"method": "inade"}}}
+    records = [
+        early | {"measures": {"locality": (1, 0, 2), "kinds_kept": (50, 40, 60)}},
+        early | {"measures": {"locality": (3, 2, 4)}},
+    ]
+    measures = table._row("a_short", records)["measures"]
+    assert measures["locality"] == (2, 0, 4) and measures["kinds_kept"] == (50, 40, 60)
+
+
+def test_a_cell_shows_the_worst_where_there_is_one():
+    assert table.cell({"roof across": (0.5, 0.4, 0.6), "mean": (0.3, 0.2, 0.4), "worst": (0.5, 0.4, 0.6)}) == (
+        "0.500 [0.400, 0.600]"
+    )
 
 
 @pytest.mark.parametrize("method", tries.START)
@@ -165,3 +210,10 @@ def test_the_table_has_a_row_with_what_the_tries_chose(method):
     name = f"{method}_0" if chosen == f"{method}.start" else f"{method}_tuned_0"
     assert runs.RUNS[name].fields == tries.TRIES[chosen].fields
     assert runs.record_path(name).exists()
+
+
+def test_a_run_that_is_measured_again_keeps_the_machine_that_trained_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "RESULTS", tmp_path)
+    assert runs._machine("inade")["processor"] == cpu_model()
+    (tmp_path / "inade.json").write_text('{"machine": {"processor": "another"}}')
+    assert runs._machine("inade") == {"processor": "another"}

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from inade_lite.data import toy_town
 from inade_lite.data.toy_town import LOOKS, PATTERN_STRENGTH, THINGS, ToyTown, hsv_to_rgb
 from inade_lite.maps import compact_instances
 
@@ -217,3 +218,18 @@ def test_scenes_outside_the_split():
             TOWN[i]
     with pytest.raises(ValueError, match="seed is -2"):
         TOWN.redraw(0, -2)
+
+
+@pytest.mark.parametrize(("cells", "start"), [(32, 0), (10, 0), (10, 0.5), (12, 1)])
+def test_bands_are_as_wide_as_told_and_begin_where_they_are_told(cells, start):
+    part = toy_town.Part("house", [toy_town.Shape("box", 0.5, 0.73, 0.5, 0.6)])  # from 0.13 down to 0.73
+    keys = (key for key in range(99) if toy_town.draw_looks([part], toy_town.Dice(key))[1][0] == 1)  # rows
+    maps = toy_town.rasterize([part], 64, 64)
+    image = toy_town.paint([part], *maps, toy_town.Dice(next(keys)), cells, start).astype(float)
+    rows = np.flatnonzero(maps[0][:, 32] == 0)
+    rows = rows[(rows > 9) & (rows < 46)]
+    dark = np.floor(cells * ((rows + 0.5) / 64 - 0.13 - start * 0.6)).astype(int) % 2
+    light = image[rows, 32].sum(-1)
+    for before, after in zip(range(len(rows) - 1), range(1, len(rows)), strict=True):
+        step = (light[after] - light[before]) / light[before]
+        assert step == pytest.approx(0.13 * (dark[before] - dark[after]), abs=0.04)

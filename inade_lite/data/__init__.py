@@ -3,9 +3,9 @@
 An item is {"image", "label", "instance", "name"}: image float32 [3, H, W] in -1..1, maps int64 [H, W], instance ids
 0..I-1. Every data set has `len`, `[i]`, `class_names`, `num_classes`, `thing_classes` (ids) and `class_colors` [L, 3].
 
-`ToyTown` is drawn, `FolderDataset` is read from a folder, `SETS` are the paper's. A list of items with these attributes
-is a data set, too. For files in a layout of your own, write a `FileDataset`: `StemFiles` finds its files, and `match`
-brings those of one item together.
+`ToyTown` is drawn, and so are `WobblyTown` and `StrokeTown`, whose outlines are a hand's. `FolderDataset` is read
+from a folder, `SETS` are the paper's. A list of items with these attributes is a data set, too. For files in a layout
+of your own, write a `FileDataset`: `StemFiles` finds its files, and `match` brings those of one item together.
 
 >>> import inade_lite as il
 >>> town = il.ToyTown("val", 32)
@@ -16,6 +16,7 @@ brings those of one item together.
 from .batches import augment, batches, collate
 from .folders import FileDataset, FolderDataset, StemFiles, Summary, match, summarize, write_folder
 from .images import to_float, to_uint8
+from .painted import StrokeTown, WobblyTown
 from .sets import SETS, Ade20k, CelebAMaskHQ, Cityscapes, CocoStuff, DeepFashion
 from .toy_town import ToyTown
 
@@ -29,8 +30,10 @@ __all__ = [
     "FolderDataset",
     "SETS",
     "StemFiles",
+    "StrokeTown",
     "Summary",
     "ToyTown",
+    "WobblyTown",
     "augment",
     "batches",
     "collate",

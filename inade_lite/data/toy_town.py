@@ -63,7 +63,8 @@ CLASS_ID = {name: k for k, name in enumerate(LOOKS)}
 # Windows, trunks and wheels are parts of things; the rest is stuff.
 THINGS = ("house", "roof", "tree", "car", "balloon", "person")
 
-# 1 where a pattern darkens the object, by column and row of a grid whose cells are 1/32 of the image's height.
+# 1 where a pattern darkens the object, by column and row of a grid that begins at the left and the top of its box.
+# Every pattern repeats after two cells.
 PATTERNS = {
     "plain":   lambda col, row: 0 * col,
     "rows":    lambda col, row: row % 2,
@@ -71,6 +72,7 @@ PATTERNS = {
     "dots":    lambda col, row: col % 2 * (row % 2),
 }
 PATTERN_STRENGTH = 12  # percent darker
+PATTERN_CELLS = 32  # of the grid, in the image's height
 
 # What a shape fills of its box. u and v are a pixel center's place in it, from -1 to 1; v = 1 is the bottom.
 SHAPES = {
@@ -478,8 +480,11 @@ def draw_looks(parts, dice):
     return color, np.array(pattern)
 
 
-def paint(parts, part_map, detail_map, dice):
+def paint(parts, part_map, detail_map, dice, cells=PATTERN_CELLS, start=0):
     """Draws the looks and paints the maps of `rasterize` with them: the image, uint8 [H, W, 3].
+
+    cells: of a pattern, in the image's height. start: where in a box its cells begin, 0 at the left and the top, 1 at
+    the right and the bottom.
 
     >>> parts = plan(Dice(0), width=2)
     >>> paint(parts, *rasterize(parts, height=16, width=32), Dice(1)).shape
@@ -504,8 +509,8 @@ def paint(parts, part_map, detail_map, dice):
     brightest = np.minimum(light_x, 0) + np.minimum(light_y, 0)
     shade = across + down - brightest
 
-    col = (32 * x).astype(int)
-    row = (32 * y).astype(int)
+    col = np.floor(cells * (x - start * (right - left))).astype(int)
+    row = np.floor(cells * (y - start * (bottom - top))).astype(int)
     marks = [is_dark(col, row) for is_dark in PATTERNS.values()]
     marked = np.choose(pattern[part_map], marks)
 
@@ -548,6 +553,10 @@ class ToyTown:
     thing_classes = [CLASS_ID[name] for name in THINGS]
     class_colors = np.array([look.color for look in LOOKS.values()], np.uint8)  # [L, 3]
 
+    # The grid of patterns, see `paint`. A town of another kind has others.
+    pattern_cells = PATTERN_CELLS
+    pattern_start = 0
+
     def __init__(self, split, image_size, length=None, seed=0):
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; ToyTown has 'train' and 'val'")
@@ -569,6 +578,16 @@ class ToyTown:
     def __getitem__(self, i):
         return self._draw(i, look_seed=0)
 
+    @property
+    def pattern_period(self):
+        """After how many pixels a pattern repeats: two cells.
+
+        >>> import inade_lite as il
+        >>> il.ToyTown("val", 64).pattern_period
+        4.0
+        """
+        return 2 * self.image_size[0] / self.pattern_cells
+
     def redraw(self, i, seed):
         """Item i with the same maps, and the look of every instance drawn anew; seed: an integer ≥ 0.
 
@@ -585,12 +604,11 @@ class ToyTown:
         """Item i with the looks of that seed; the plan does not depend on it."""
         if not 0 <= i < self.length:
             raise IndexError(f"scene {i} of a ToyTown with scenes 0 to {self.length - 1}")
-        height, width = self.image_size
         scene = (self.seed, list(SPLITS).index(self.split), i)
 
-        parts = plan(Dice(*scene, PLAN_STREAM), width / height)
-        part_map, detail_map = rasterize(parts, height, width)
-        image = paint(parts, part_map, detail_map, Dice(*scene, LOOK_STREAM, look_seed))
+        parts, part_map, detail_map = self._maps(Dice(*scene, PLAN_STREAM))
+        dice = Dice(*scene, LOOK_STREAM, look_seed)
+        image = paint(parts, part_map, detail_map, dice, self.pattern_cells, self.pattern_start)
 
         class_of, instance_of = self._ids(parts, part_map)
         return {
@@ -599,6 +617,12 @@ class ToyTown:
             "instance": instance_of[part_map],
             "name": f"{self.split}_{i:05d}",
         }
+
+    def _maps(self, dice):
+        """Step 1: the parts of a street and the two maps of `rasterize`. Towns of other shapes draw them otherwise."""
+        height, width = self.image_size
+        parts = plan(dice, width / height)
+        return parts, *rasterize(parts, height, width)
 
     def _ids(self, parts, part_map):
         """The class id and the instance id of each part, both int64 [P]."""

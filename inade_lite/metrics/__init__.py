@@ -18,6 +18,10 @@ fresh noise and latent, and in K redrawn ones.
                            sum over c of |F_generated(c) - F_redrawn(c)|, mean over RGB; F(c) is the share of the a
                            that are at most c. This is the 1-Wasserstein distance.
 
+    pattern distance       Are things striped as in the truth? 0 is right; a look with the average pattern on
+                           everything is about 1. For each class and direction, across and down:
+                           1-Wasserstein distance of amplitudes / their deviation in the truth (`amplitudes`)
+
 Control. The noise of one instance is drawn again; where a method cannot do that, the least that it can draw again.
 
     locality               Does only that instance change? 0 is right.
@@ -25,10 +29,14 @@ Control. The noise of one instance is drawn again; where a method cannot do that
     mISD, mOISD            mean Lite0-LPIPS of a pixel inside, and outside (Tan et al., CVPR 2021, section 4)
     mCSD, mOCD             the same where the noise of all instances of one class is drawn again (GroupDNet, CVPR 2020)
 
-The encoder. How far does a thing's mean RGB move? Mean |difference|, in units of 0..255.
+The encoder. How far does a thing's mean RGB move? Mean |difference|, in units of 0..255. And is its pattern kept?
 
     reconstruction         from a real picture to what the generator makes of the encoder's means
     round trip             from a generated picture to what becomes of it in the same way
+
+    kinds kept             from a real picture as above; of a thing's pattern
+                           share of the things that stay plain, striped across, down or both, in percent; the mean over
+                           these four kinds, so chance gives 25
 
 Quality. Pixel accuracy and mIoU are those of `judge`, a segmentation network. Lite0-KID is that of `lite0`, a network
 trained on photographs.
@@ -61,11 +69,14 @@ from .diversity import (
 )
 from .estimates import Estimate, bootstrap, ratio
 from .measuring import measure
+from .patterns import Texture, amplitudes, kinds, kinds_kept, pattern_distances, rebuilt_kinds, textures_of
 
 __all__ = [
     "Diversity",
     "Estimate",
     "Instance",
+    "Texture",
+    "amplitudes",
     "bootstrap",
     "changes",
     "color_histograms",
@@ -78,6 +89,8 @@ __all__ = [
     "from_generator",
     "from_truth",
     "judge",
+    "kinds",
+    "kinds_kept",
     "lite0",
     "locality",
     "mean_colors",
@@ -85,13 +98,16 @@ __all__ = [
     "measure_diversity",
     "paint",
     "pair_products",
+    "pattern_distances",
     "ratio",
     "rebuild",
     "rebuilding_errors",
+    "rebuilt_kinds",
     "same_class_correlation",
     "spread",
     "start",
     "table",
+    "textures_of",
     "things",
     "wasserstein",
 ]

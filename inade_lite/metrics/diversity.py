@@ -207,7 +207,7 @@ def diversity_rows(instances, dataset):
     >>> rows[-1].instances == sum(row.instances for row in rows[:-1])
     True
     """
-    groups = _class_groups(instances, dataset.thing_classes)
+    groups = class_groups(instances, dataset.thing_classes)
     group_of = {class_id: g for g, classes in enumerate(groups) for class_id in classes}
     scenes = sorted({a.scene for a in instances})
     place_of = {scene: s for s, scene in enumerate(scenes)}
@@ -247,15 +247,21 @@ def diversity_rows(instances, dataset):
         name="mean",
         instances=members.total(),
         pairs=pairs.total(),
-        spread_ratio=bootstrap(variances, _mean_of(spread)),
-        correlation=bootstrap(products, _mean_of(correlation)),
-        color_distance=bootstrap(histograms, _mean_of(wasserstein)),
+        spread_ratio=bootstrap(variances, mean_of(spread)),
+        correlation=bootstrap(products, mean_of(correlation)),
+        color_distance=bootstrap(histograms, mean_of(wasserstein)),
     )
     return [*rows, mean]
 
 
-def _class_groups(instances, thing_classes):
-    """Lists of class ids: each class by itself, then all those with few instances."""
+def class_groups(instances, thing_classes):
+    """Lists of class ids: each class by itself, then all those with fewer than 40 instances.
+
+    >>> from inade_lite.metrics.diversity import class_groups
+    >>> things = [Instance(scene, class_id=9, generated=None, redrawn=None) for scene in range(40)]
+    >>> class_groups([*things, things[0]._replace(class_id=7), things[0]._replace(class_id=5)], thing_classes=[5, 7, 9])
+    [[9], [5, 7]]
+    """
     count = Counter(a.class_id for a in instances)
     groups = []
     few = []
@@ -267,8 +273,13 @@ def _class_groups(instances, thing_classes):
     return [*groups, few] if few else groups
 
 
-def _mean_of(statistic):
-    """The mean of a statistic over the groups for which it is defined."""
+def mean_of(statistic):
+    """The mean of a statistic over the groups for which it is defined, as a function of the sums of all groups.
+
+    >>> from inade_lite.metrics.diversity import mean_of
+    >>> float(mean_of(ratio)([[6, 2], [1, 1], [0, 0]]))
+    2.0
+    """
 
     def mean(sums):
         values = np.array([statistic(s) for s in sums])

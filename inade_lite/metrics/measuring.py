@@ -6,6 +6,7 @@ from . import distances, judge, lite0
 from .control import changes, locality, rebuilding_errors
 from .diversity import Diversity, colors_of, diversity_rows, drawn, from_generator
 from .estimates import Estimate, bootstrap, ratio
+from .patterns import kinds_kept, pattern_distances, rebuilt_kinds, textures_of
 
 
 def measure(
@@ -38,6 +39,7 @@ def measure(
     networks = _networks(inception)
 
     instances = []
+    textures = []
     confusions = np.zeros([scenes, num_classes, num_classes])
     features = {name: [] for name in networks}
     scene_of_picture = []
@@ -45,6 +47,7 @@ def measure(
     for part in drawn(draw, dataset, scenes, samples, seed, progress=progress):
         numbers, batch, generated, redrawn = part
         instances += colors_of(*part, dataset)
+        textures += textures_of(*part, dataset)
         for pictures in generated:
             seen = judge.predict(segmenter, pictures)
             for n, scene in enumerate(numbers):
@@ -58,6 +61,7 @@ def measure(
     rows = diversity_rows(instances, dataset)
     for name in Diversity._fields[3:]:
         result[name] = {row.name: getattr(row, name) for row in rows}
+    result["pattern_distance"] = pattern_distances(textures, dataset)
     result["pixel_accuracy"] = bootstrap(confusions, judge.pixel_accuracy)
     result["mean_iou"] = bootstrap(confusions, judge.mean_iou)
     for name, (_, distance) in networks.items():
@@ -114,9 +118,11 @@ def _measure_control(model, dataset, scenes, seed, progress):
 
 
 def _measure_encoder(model, dataset, scenes, seed, progress):
-    """The measures of `control.rebuilding_errors`."""
+    """The measures of `control.rebuilding_errors` and `patterns.rebuilt_kinds`."""
     reconstruction, round_trip = rebuilding_errors(model, dataset, scenes, seed, progress=progress)
+    counts = rebuilt_kinds(model, dataset, scenes, seed, progress=progress)
     return {
+        "kinds_kept": bootstrap(counts, kinds_kept),
         "reconstruction": bootstrap(reconstruction, ratio),
         "round_trip": bootstrap(round_trip, ratio),
     }
