@@ -25,7 +25,7 @@ from paddle import nn
 from .encoder import InstanceEncoder
 from .layers import INADE
 from .modules import initialize
-from .waves import OCTAVES, WAVES, strengths, waves
+from .waves import OCTAVES, WAVES, held, strengths, waves
 
 
 class PositionINADE(INADE):
@@ -46,9 +46,11 @@ class PositionINADE(INADE):
         super().__init__(channels, num_classes, noise_dim, norm)
         self.octaves = tuple(octaves)
         count = WAVES * len(self.octaves)
+        if count == 0:
+            return
         uniform = nn.initializer.Uniform(0, 1)  # as INADE's weight
         faint = nn.initializer.Normal(0, 0.3)
-        quiet = nn.initializer.Normal(0, 0.2 * max(1, count) ** -0.5)
+        quiet = nn.initializer.Normal(0, 0.2 * count**-0.5)
         self.fc_wave = nn.Linear(2 * noise_dim, count)
         self.wave_weight = self.create_parameter([num_classes, count], default_initializer=uniform)
         self.wave_bias = self.create_parameter([num_classes, count], default_initializer=faint)
@@ -57,12 +59,13 @@ class PositionINADE(INADE):
     def forward(self, x, layout, noise):
         """x [N, C, h, w], a Layout of any size, noise [N, I, 2, Z] -> [N, C, h, w]."""
         out = super().forward(x, layout, noise)
-        wave = waves(layout, x.shape[2:], self.octaves)  # [N, K, h, w]
-        count = wave.shape[1]
-        if count == 0:
+        size = x.shape[2:]
+        if not held(self.octaves, size[0]):
             return out
+        wave = waves(layout, size, self.octaves)  # [N, K, h, w]
+        count = wave.shape[1]
         loudness = self.loudness(layout, noise)[..., :count]
-        loudness = layout.regions(x.shape[2:]).paint(loudness)  # [N, R, K] -> [N, K, h, w]
+        loudness = layout.regions(size).paint(loudness)  # [N, R, K] -> [N, K, h, w]
         heard = (loudness * wave).flatten(2)  # [N, K, h*w]
         added = paddle.matmul(self.mix[:count], heard, transpose_x=True)  # [N, C, h*w]
         return out + added.reshape(out.shape)

@@ -15,6 +15,7 @@ loss compares just that (`losses.pattern_loss`).
 
 import numpy as np
 import paddle
+import paddle.nn.functional as F
 
 # Waves to the height of the picture. Slower ones are longer than most things.
 OCTAVES = (8, 16)
@@ -69,14 +70,14 @@ def held(octaves, height):
 
 
 def waves(layout, size, octaves=OCTAVES):
-    """The waves that a map of size (h, w) can hold, slow ones first: float32 Tensor [N, K, h, w]; K may be 0.
+    """The waves that a map of size (h, w) can hold, slow ones first: float32 Tensor [N, K, h, w].
 
-    They are computed once for each Layout and size.
+    They are computed once for each Layout and size. ValueError if the map can hold none, see `held`.
 
     >>> import inade_lite as il
     >>> layout = il.Layout([[[0] * 32] * 32], [[[0] * 32] * 32], num_classes=1)
-    >>> [list(waves(layout, size).shape) for size in ((8, 8), (16, 16), (32, 32))]
-    [[1, 0, 8, 8], [1, 8, 16, 16], [1, 16, 32, 32]]
+    >>> [list(waves(layout, size).shape) for size in ((16, 16), (32, 32))]
+    [[1, 8, 16, 16], [1, 16, 32, 32]]
     """
     size = tuple(size)
     octaves = tuple(octaves)
@@ -90,8 +91,6 @@ def waves(layout, size, octaves=OCTAVES):
             sin_a, cos_a, sin_b, cos_b = np.sin(a), np.cos(a), np.sin(b), np.cos(b)
             found += [sin_a, sin_b, cos_a, cos_b]
             found += [sin_a * sin_b, sin_a * cos_b, cos_a * sin_b, cos_a * cos_b]
-        if not found:
-            return paddle.zeros([len(layout), 0, *size])
         return paddle.to_tensor(np.stack(found, axis=1).astype("float32"))
 
     return layout.once(("waves", size, octaves), make)
@@ -111,13 +110,17 @@ def strengths(image, layout, octaves=OCTAVES):
     >>> [abs(round(strength, 2)) for strength in strengths(stripes, layout, octaves=[2])[0, 0].tolist()[:4]]
     [0.0, 0.0, 0.71, 0.0]
     """
+    instances = layout.instances()
+    height = image.shape[2]
+    total = WAVES * len(octaves)
+    if not held(octaves, height):
+        return paddle.zeros([len(layout), instances.count, total], image.dtype)
     weights = paddle.to_tensor(LUMINANCE, dtype=image.dtype).reshape([1, 3, 1, 1])
     luminance = ((image + 1) * weights).sum(1, keepdim=True)  # [N, 1, H, W], from 0 to 2
-    instances = layout.instances()
     mean = instances.mean(luminance)  # [N, P, 1]
     deviation = luminance - instances.paint(mean)
-    wave = waves(layout, image.shape[2:], octaves)
+    wave = waves(layout, image.shape[2:], octaves)  # [N, K, H, W]
     found = 2 * instances.mean(deviation * wave) / mean.clip(min=DARKEST)
-    n, p, count = found.shape
-    not_held = paddle.zeros([n, p, WAVES * len(octaves) - count], found.dtype)
-    return paddle.concat([found, not_held], axis=-1)
+    # The waves that are missing are the fastest, so they come last.
+    missing = total - found.shape[2]
+    return F.pad(found, [0, missing], data_format="NCL")

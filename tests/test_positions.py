@@ -76,9 +76,9 @@ def test_places_do_not_depend_on_where_an_instance_stands_nor_on_the_size(random
 
 
 def test_waves_are_made_once_for_each_size(random):
-    layout = random_layout(random, size=(16, 16))
-    assert waves.waves(layout, (16, 16)) is waves.waves(layout, [16, 16])
-    assert waves.waves(layout, (8, 8)) is not waves.waves(layout, (16, 16))
+    layout = random_layout(random, size=(32, 32))
+    assert waves.waves(layout, (32, 32)) is waves.waves(layout, [32, 32])
+    assert waves.waves(layout, (16, 16)) is not waves.waves(layout, (32, 32))
 
 
 def test_strengths_equal_a_loop_and_are_zero_for_absent_instances(random):
