@@ -96,6 +96,16 @@ def record_path(name):
     return folder / f"{name}.json"
 
 
+def recorded(name):
+    """The record of a run, a try or the truth.
+
+    >>> from experiments.runs import recorded
+    >>> recorded("inade")["model"]["steps"]
+    10000
+    """
+    return json.loads(record_path(name).read_text("utf-8"))
+
+
 def data_version(town=None):
     """A digest of the first validation scenes, by default of ToyTown: it changes when they are drawn otherwise.
 
@@ -171,9 +181,8 @@ def _shipped_path(run):
 
 def record(name, path):
     """Measure the model of a run or a try, or with path None the truth, and write its record."""
-    new_val = il.ToyTown
-    if name in RUNS | TRIES:
-        _, new_val = TOWNS[(RUNS | TRIES)[name].town]
+    run = (RUNS | TRIES).get(name, Run({}))  # the truth is ToyTown's
+    _, new_val = TOWNS[run.town]
     town = new_val("val", 64)
     scenes, samples = SCENES, SAMPLES
     if name in TRIES:
@@ -195,7 +204,7 @@ def record(name, path):
         content["title"] = METHODS[model["train_config"]["method"]].title
         pretrained = il.load_pretrained(path)
         content["measures"] = metrics.measure(pretrained, town, scenes, samples)
-        if name in RUNS and RUNS[name].ships_as:
+        if run.ships_as:
             content["strokes"] = on_strokes(lambda strokes: metrics.from_generator(pretrained.generator))
     text = json.dumps(content, indent=1) + "\n"
     out = record_path(name)
@@ -206,7 +215,7 @@ def record(name, path):
 def _machine(name):
     """Where a run was trained: where its first record was written."""
     if record_path(name).exists():
-        return json.loads(record_path(name).read_text("utf-8"))["machine"]
+        return recorded(name)["machine"]
     return {"processor": cpu_model(), "paddle": paddle.__version__}
 
 

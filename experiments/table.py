@@ -18,7 +18,7 @@ from inade_lite.methods import METHODS
 from inade_lite.metrics import Estimate
 from tools import markdown
 
-from .runs import RESULTS, ROOT, RUNS, STROKES, record_path
+from .runs import RESULTS, ROOT, RUNS, STROKES, record_path, recorded
 from .tries import START, ideas, settings, tries
 
 README = ROOT / "README.md"
@@ -62,16 +62,6 @@ SHORT_ROWS = ("inade", "inade_short", "class_noise_short", "spade_vae_short", "s
 
 
 # ---- From records to rows
-
-
-def recorded(name):
-    """The record of a run, a try or the truth.
-
-    >>> from experiments.table import recorded
-    >>> recorded("inade")["model"]["steps"]
-    10000
-    """
-    return json.loads(record_path(name).read_text("utf-8"))
 
 
 def rows():

@@ -1,4 +1,4 @@
-"""A layer that can paint stripes, and an encoder that hears of them (our own; built in notebook 8).
+"""A layer that can paint stripes, and an encoder that hears of them (our own).
 
 INADE's scale and shift are the same for all pixels of a region, and a convolution of what is the same everywhere is the
 same everywhere. So far from borders nothing tells a pixel from the next. CLADE's authors gave their layer a pixel's

@@ -1,4 +1,4 @@
-"""Where in its instance a pixel lies, told in waves (our own; built in notebook 8).
+"""Where in its instance a pixel lies, told in waves (our own).
 
 The place of a pixel is counted from the left and the top of its instance's box, in units of the picture's height. So it
 depends neither on where the instance stands nor on the size. A wave is sin or cos of it, or a product of two:

@@ -6,7 +6,7 @@ from tqdm.auto import tqdm
 
 from ..generator import start
 from ..noise import sample_noise
-from .diversity import mean_colors, scene_batches, things
+from .diversity import mean_colors, scene_batches, things, things_of
 from .estimates import ratio
 
 
@@ -211,12 +211,9 @@ def rebuilding_errors(model, dataset, scenes, seed=0, batch_size=8, progress=Tru
             for kind, image in enumerate([real, generated]):
                 rebuilt = rebuild(model, image, layout, latent)
                 both = np.stack([image.numpy(), rebuilt.numpy()])  # [2, N, 3, H, W]
-                for n, scene in enumerate(numbers):
-                    label = batch["label"][n]
-                    instance = batch["instance"][n]
-                    for _, mask in things(label, instance, dataset.thing_classes):
-                        before, after = mean_colors(both[:, n], mask)
-                        errors[kind, scene, 0] += np.abs(before - after).mean()
-                        errors[kind, scene, 1] += 1
+                for n, scene, _, mask in things_of(numbers, batch, dataset):
+                    before, after = mean_colors(both[:, n], mask)
+                    errors[kind, scene, 0] += np.abs(before - after).mean()
+                    errors[kind, scene, 1] += 1
             bar.update(len(numbers))
     return errors

@@ -82,6 +82,20 @@ def things(label, instance, thing_classes):
             yield int(label[mask][0]), mask
 
 
+def things_of(numbers, batch, dataset):
+    """Yields (n, scene, class id, mask [H, W]) for each thing of a batch: the n-th of it is the scene numbers[n].
+
+    >>> import inade_lite as il
+    >>> from inade_lite.metrics.diversity import things_of
+    >>> town = il.ToyTown("val", 32)
+    >>> sorted({(n, scene) for n, scene, class_id, mask in things_of([5, 6], il.collate([town[5], town[6]]), town)})
+    [(0, 5), (1, 6)]
+    """
+    for n, scene in enumerate(numbers):
+        for class_id, mask in things(batch["label"][n], batch["instance"][n], dataset.thing_classes):
+            yield n, scene, class_id, mask
+
+
 def from_generator(generator, seed=0):
     """A function draw(numbers, layout, k): the k-th picture of each scene, ndarray [N, 3, H, W].
 
@@ -166,13 +180,10 @@ def colors_of(numbers, batch, generated, redrawn, dataset):
     (4, 3)
     """
     found = []
-    for n, scene in enumerate(numbers):
-        label = batch["label"][n]
-        instance = batch["instance"][n]
-        for class_id, mask in things(label, instance, dataset.thing_classes):
-            ours = mean_colors(generated[:, n], mask)
-            truth = mean_colors(redrawn[:, n], mask)
-            found.append(Instance(scene, class_id, ours, truth))
+    for n, scene, class_id, mask in things_of(numbers, batch, dataset):
+        ours = mean_colors(generated[:, n], mask)
+        truth = mean_colors(redrawn[:, n], mask)
+        found.append(Instance(scene, class_id, ours, truth))
     return found
 
 

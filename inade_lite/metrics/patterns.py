@@ -7,8 +7,9 @@ import paddle
 from tqdm.auto import tqdm
 
 from ..generator import start
+from ..waves import LUMINANCE
 from .control import rebuild
-from .diversity import class_groups, scene_batches, things
+from .diversity import class_groups, scene_batches, things_of
 from .estimates import bootstrap
 
 # Smaller things are not measured, because nine numbers are fitted to their pixels.
@@ -23,9 +24,6 @@ DIRECTIONS = ("across", "down")
 # faintest of ToyTown's patterns has, its dots.
 KINDS = ("plain", "across", "down", "both")
 PLAIN_BELOW = 0.03
-
-# How bright red, green and blue are to the eye (ITU-R BT.601).
-LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
 class Texture(NamedTuple):
@@ -83,7 +81,7 @@ def amplitudes(images, mask, period):
     ]
     terms = np.stack(columns, axis=1)  # [pixels, 9]
     rgb = (images[:, :, mask].astype(np.float64) + 1) * 127.5  # [K, 3, pixels]
-    luminance = LUMINANCE @ rgb  # [K, pixels]
+    luminance = np.array(LUMINANCE) @ rgb  # [K, pixels]
     weights, *_ = np.linalg.lstsq(terms, luminance.T, rcond=None)  # [9, K]
     across = np.hypot(weights[5], weights[6])
     down = np.hypot(weights[7], weights[8])
@@ -102,12 +100,11 @@ def textures_of(numbers, batch, generated, redrawn, dataset):
     """
     period = dataset.pattern_period
     found = []
-    for n, scene in enumerate(numbers):
-        for class_id, mask in things(batch["label"][n], batch["instance"][n], dataset.thing_classes):
-            if mask.sum() >= MIN_PATTERN_PIXELS:
-                ours = amplitudes(generated[:, n], mask, period)
-                truth = amplitudes(redrawn[:, n], mask, period)
-                found.append(Texture(scene, class_id, ours, truth))
+    for n, scene, class_id, mask in things_of(numbers, batch, dataset):
+        if mask.sum() >= MIN_PATTERN_PIXELS:
+            ours = amplitudes(generated[:, n], mask, period)
+            truth = amplitudes(redrawn[:, n], mask, period)
+            found.append(Texture(scene, class_id, ours, truth))
     return found
 
 
