@@ -25,18 +25,22 @@ RIVALS = {
     "class_noise": "class-level noise",
     "inade_short": "INADE",
     "inade": "INADE, long",
+    "inade_positions": "with positions",
 }
+
+# What draws the other pictures.
+BEST = "inade_positions"
 
 
 def samples(streets=6, draws=4):
-    """A column for each of the first streets: its classes, ToyTown's picture, samples of the long model.
+    """A column for each of the first streets: its classes, ToyTown's picture, samples of the best model.
 
     >>> from experiments.pictures import samples
     >>> samples(streets=1, draws=1).get_size_inches().tolist()  # of 100 pixels each
     [3.36, 7.76]
     """
     town = il.ToyTown("val", 64)
-    generator = il.load_pretrained("inade").generator
+    generator = il.load_pretrained(BEST).generator
     items = [town[i] for i in range(streets)]
     batch = il.collate(items)
     layout = il.Layout.of(batch, town)
@@ -49,7 +53,7 @@ def samples(streets=6, draws=4):
     return _grid(rows, scale=4)
 
 
-def rivals(draws=8):
+def rivals(draws=7):
     """A row for the truth and for each shipped method, all of one layout."""
     town = il.ToyTown("val", 64)
     number = _busy_street(town)
@@ -73,7 +77,7 @@ def click(street=148, seed=1, clicks=(12, 14, 16)):
     3
     """
     town = il.ToyTown("val", 64)
-    generator = il.load_pretrained("inade").generator
+    generator = il.load_pretrained(BEST).generator
     item = town[street]
     layout = il.Layout.of(il.collate([item]), town)
     car = _front_car(item, town)

@@ -30,6 +30,7 @@ MARK = "make table"
 SHORT_MARK = "make table, short"
 PATTERNS_MARK = "make table, patterns"
 STROKES_MARK = "make table, strokes"
+CONTROL_MARK = "make table, control"
 
 # The other methods but INADE are its ablations.
 RIVALS = ("spade", "clade", "spade_vae", "class_noise")
@@ -58,7 +59,15 @@ ALL = DIVERSITY | QUALITY
 
 # README's table: as few as a phone can show, and those that tell the paper's claim.
 SHORT_COLUMNS = ("spread_ratio", "correlation", "lite0_kid")
-SHORT_ROWS = ("inade", "inade_short", "class_noise_short", "spade_vae_short", "spade_short")
+SHORT_ROWS = (
+    "inade_positions",
+    "inade",
+    "inade_positions_short",
+    "inade_short",
+    "class_noise_short",
+    "spade_vae_short",
+    "spade_short",
+)
 
 
 # ---- From records to rows
@@ -90,9 +99,7 @@ def _row(name, records):
         row["title"] = "the truth, drawn again"
         row["steps"] = 0
     else:
-        row["title"] = first["title"]
-        if "tuned" in name:
-            row["title"] += ", tuned"
+        row["title"] = _title(first)
         row["steps"] = first["model"]["steps"]
         row["method"] = first["model"]["train_config"]["method"]
     row["runs"] = [record["run"] for record in records]
@@ -108,6 +115,15 @@ def _row(name, records):
             combined = combine(found)
         row["measures"][measure] = combined
     return row
+
+
+def _title(record):
+    """The title of a run's row: its method's, and what is particular about it."""
+    if "tuned" in record["run"]:
+        return f"{record['title']}, tuned"
+    if record["run"] == "inade_town":
+        return f"{record['title']}, no wobbly streets"
+    return record["title"]
 
 
 def combine(estimates):
@@ -129,8 +145,8 @@ def combine(estimates):
 
 
 def report(rows):
-    """What docs/results.md shows: two tables of all rows, and how INADE stands to its goals, in Markdown."""
-    return "\n\n".join([full(rows, DIVERSITY), full(rows, QUALITY), goals(rows)])
+    """What docs/results.md shows: two tables of all rows, and how the two long models stand to their goals."""
+    return "\n\n".join([full(rows, DIVERSITY), full(rows, QUALITY), goals(rows), position_goals(rows)])
 
 
 def full(rows, columns):
@@ -181,15 +197,16 @@ def _beside_tuned(rows):
 
 
 def _what_colors_miss(rows):
-    """Two sentences: INADE's pattern distance beside the truth's."""
+    """Three sentences: the pattern distances of INADE without and with positions beside the truth's."""
     named = {row["name"]: row for row in rows}
-    inade = named["inade"]
-    ours = cell(inade["measures"]["pattern_distance"], digits=2)
-    truth = cell(named["truth"]["measures"]["pattern_distance"], digits=2)
+    found = {}
+    for name in ("truth", "inade", "inade_positions"):
+        found[name] = cell(named[name]["measures"]["pattern_distance"], digits=2)
     return (
         "Spread ratio and correlation look at mean colors, and those see no stripes. The pattern distance does: 0 is "
         "right, and the average pattern on everything has about 1. Of all classes, the worst of INADE after "
-        f"{inade['steps']} steps has {ours}, of ToyTown itself, drawn again, {truth}."
+        f"{named['inade']['steps']} steps has {found['inade']}, of INADE with positions {found['inade_positions']}, of "
+        f"ToyTown itself, drawn again, {found['truth']}."
     )
 
 
@@ -221,9 +238,21 @@ def strokes():
         if "strokes" in record:
             title = "the truth, drawn again"
             if name != "truth":
-                title = f"{record['title']}, {record['model']['steps']} steps"
+                title = f"{_title(record)}, {record['model']['steps']} steps"
             lines.append([title, *(cell(record["strokes"][measure]) for measure in STROKES)])
     return markdown.table(["", *(QUALITY[measure] for measure in STROKES)], lines)
+
+
+def control():
+    """INADE without and with positions in a town whose patterns are others, in Markdown."""
+    columns = ("pattern_distance", "kinds_kept", "lite0_kid", "spread_ratio", "mean_iou")
+    lines = []
+    for name, run in RUNS.items():
+        if run.town == "other" and record_path(name).exists():
+            record = recorded(name)
+            cells = [cell(record["measures"][measure]) for measure in columns]
+            lines.append([f"{_title(record)}, {record['model']['steps']} steps", *cells])
+    return markdown.table(["in the other town", *(ALL[measure] for measure in columns)], lines)
 
 
 # ---- The goals
@@ -239,19 +268,47 @@ GOALS = {
     "mIoU, % of the truth's": (90, inf),
 }
 
+# The same of INADE with positions.
+POSITION_GOALS = {
+    "pattern distance of every class": (-inf, 0.35),
+    "patterns kept, %": (80, inf),
+    "spread ratio of every class": (0.9, 1.1),
+    "same-class correlation of every class": (-0.1, 0.1),
+    "Lite0-KID": (-inf, 0.2),
+    "mIoU, %": (97.3, inf),
+}
+
 
 def goals(rows):
     """The goals of the long-trained INADE, and Lite0-KID beside the best rival's at equal steps, in Markdown."""
     named = {row["name"]: row for row in rows}
     inade = named["inade"]
     measured = _for_goals(inade["measures"], named["truth"]["measures"])
+    last = _beside_rivals(rows, named["inade_short"])
+    return _goal_table(inade, GOALS, measured, [last])
+
+
+def position_goals(rows):
+    """The goals of INADE with positions, and two measures beside INADE's at equal steps, in Markdown."""
+    named = {row["name"]: row for row in rows}
+    long = named["inade_positions"]
+    measured = _for_position_goals(long["measures"])
+    ours = named["inade_positions_short"]["measures"]
+    theirs = named["inade_short"]["measures"]
     lines = []
-    for what, (low, high) in GOALS.items():
+    for measure, best in (("lite0_kid", 0), ("spread_ratio", 1)):
+        lines.append(_beside_inade(measure, best, ours[measure], theirs[measure], named["inade_short"]["steps"]))
+    return _goal_table(long, POSITION_GOALS, measured, lines)
+
+
+def _goal_table(row, wanted, measured, lines):
+    """wanted: {goal: (low, high)}. measured: {goal: (Estimate, note)}. lines: the cells of more lines."""
+    first = []
+    for what, (low, high) in wanted.items():
         estimate, note = measured[what]
         reached = low <= estimate.value <= high
-        lines.append([what, _between(low, high), f"{estimate}{note}", "reached" if reached else "missed"])
-    lines.append(_beside_rivals(rows, named["inade_short"]))
-    return markdown.table([f"INADE, {inade['steps']} steps", "goal", "measured", ""], lines)
+        first.append([what, _between(low, high), f"{estimate}{note}", "reached" if reached else "missed"])
+    return markdown.table([f"{row['title']}, {row['steps']} steps", "goal", "measured", ""], first + lines)
 
 
 def _between(low, high):
@@ -277,9 +334,21 @@ def _for_goals(inade, truth):
     }
 
 
+def _for_position_goals(found):
+    """{goal: (Estimate, note)}, as `_for_goals`."""
+    return {
+        "pattern distance of every class": _worst(found["pattern_distance"], lambda value: value),
+        "patterns kept, %": (Estimate(*found["kinds_kept"]), ""),
+        "spread ratio of every class": _worst(found["spread_ratio"], lambda value: abs(value - 1)),
+        "same-class correlation of every class": _worst(found["correlation"], abs),
+        "Lite0-KID": (Estimate(*found["lite0_kid"]), ""),
+        "mIoU, %": (Estimate(*found["mean_iou"]), ""),
+    }
+
+
 def _worst(by_class, error):
     """The Estimate of the class whose value has the largest error, and a note with its name."""
-    classes = [name for name in by_class if name != "mean"]
+    classes = [name for name in by_class if name not in ("mean", "worst")]
     worst = max(classes, key=lambda name: error(by_class[name][0]))
     return Estimate(*by_class[worst]), f" ({worst})"
 
@@ -304,6 +373,19 @@ def _beside_rivals(rows, inade):
     theirs = Estimate(*best["measures"]["lite0_kid"])
     goal = f"no worse than the best rival, {best['title']}: {theirs}"
     return [f"Lite0-KID, both at {steps} steps", goal, str(ours), verdict(ours, theirs)]
+
+
+def _beside_inade(measure, best, ours, theirs, steps):
+    """The cells of a measure, best at this value: INADE with positions beside INADE at equal steps."""
+    ours, theirs = (Estimate(*(x["mean"] if isinstance(x, dict) else x)) for x in (ours, theirs))
+    gaps = []
+    for estimate in (ours, theirs):
+        near, far = sorted(abs(end - best) for end in (estimate.low, estimate.high))
+        if estimate.low < best < estimate.high:
+            near = 0
+        gaps.append(Estimate(abs(estimate.value - best), near, far))
+    goal = f"better than INADE's: {theirs}" if measure == "lite0_kid" else f"no worse than INADE's: {theirs}"
+    return [f"{ALL[measure]}, both at {steps} steps", goal, str(ours), verdict(*gaps)]
 
 
 def verdict(ours, theirs):
@@ -378,6 +460,7 @@ def main():
     write_file(TABLE, text.encode())
     markdown.write_into(PAGE, report(table), MARK)
     markdown.write_into(PAGE, strokes(), STROKES_MARK)
+    markdown.write_into(PAGE, control(), CONTROL_MARK)
     markdown.write_into(README, short(table), SHORT_MARK)
     markdown.write_into(LOG, tuning(), MARK)
     markdown.write_into(LOG, patterns(), PATTERNS_MARK)

@@ -87,7 +87,7 @@ def _rates(config, factor):
 
 # INADE with positions: what it takes to paint patterns, and what is left where one part of it is missing. Half of the
 # pixel loss over instances and less KL are what the long INADE has, too.
-POSITIONS = {"instance_share": 0.5, "lambda_kl": 0.004, "lambda_pattern": 300.0}
+POSITIONS = {"instance_share": 0.5, "lambda_kl": 0.004, "lambda_pattern": 500.0}
 
 
 def ideas():

@@ -367,6 +367,15 @@ class Layout:
         rows = _table_rows(ids, self.num_instances)
         return paddle.to_tensor(rows)
 
+    @cached_property
+    def present_label(self):
+        """The class of each present instance, int64 Tensor [N, P]; of several, the one with the lowest id."""
+        _, instances, labels = self._regions
+        rank, ids = _number(instances)
+        present = np.arange(ids.shape[1])
+        first = (rank[:, None] == present[:, None]).argmax(-1)  # [N, P, R] -> [N, P]: regions are sorted by class
+        return paddle.to_tensor(np.take_along_axis(labels, first, axis=1))
+
     def instances(self, size=None):
         """Segments, one for each present instance, at feature size (h, w); by default full resolution."""
         index, ids = self._present

@@ -22,6 +22,7 @@ from .layers import INADE
 from .modules import Conv2D, initialize, normalization
 from .noise import NoiseParams, remap_noise
 from .positions import PatternEncoder, PositionINADE
+from .prior import PriorEncoder, PriorGenerator
 
 # ---- Layers: where scale and shift of a pixel come from
 
@@ -444,9 +445,9 @@ METHODS = {
     "scale_noise": Method("noise on scale only", ScaleNoise),
     "shift_noise": Method("noise on shift only", ShiftNoise),
     # INADE that can paint patterns, and its ablations
-    "inade_positions": Method("INADE with positions", PositionINADE, PatternEncoder),
-    "no_places": Method("no places", INADE, PatternEncoder),
-    "no_strengths": Method("no strengths told", PositionINADE, InstanceEncoder),
+    "inade_positions": Method("INADE with positions", PositionINADE, PatternEncoder, PriorGenerator),
+    "no_places": Method("no places", INADE, PatternEncoder, PriorGenerator),
+    "no_strengths": Method("no strengths told", PositionINADE, PriorEncoder, PriorGenerator),
 }
 
 

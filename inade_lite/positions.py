@@ -1,4 +1,4 @@
-"""A layer that can paint stripes, and an encoder that hears of them (our own).
+"""A layer that can paint stripes, and an encoder that hears of them (our own, built in notebook 9).
 
 INADE's scale and shift are the same for all pixels of a region, and a convolution of what is the same everywhere is the
 same everywhere. So far from borders nothing tells a pixel from the next. CLADE's authors gave their layer a pixel's
@@ -22,9 +22,9 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .encoder import InstanceEncoder
 from .layers import INADE
 from .modules import initialize
+from .prior import PriorEncoder
 from .waves import OCTAVES, WAVES, held, strengths, waves
 
 
@@ -80,18 +80,18 @@ class PositionINADE(INADE):
         return F.tanh(s**3)
 
 
-class PatternEncoder(InstanceEncoder):
+class PatternEncoder(PriorEncoder):
     """The instance-aware encoder, which is also told how much of each wave is in each instance.
 
     These strengths go through two small layers and move the means of the noise. Without them the encoder tells colors
     and no patterns: at the border of an instance some taps of a window do not count. To a convolution that looks as if
     the color fell to zero there, an edge ten times as strong as a stripe.
 
-    The arguments are InstanceEncoder's.
+    The arguments are PriorEncoder's.
 
     >>> import inade_lite as il
     >>> layout = il.Layout([[[0] * 16] * 16], [[[0] * 8 + [1] * 8] * 16], num_classes=1)
-    >>> params = PatternEncoder(noise_dim=5, base_channels=4)(paddle.zeros([1, 3, 16, 16]), layout)
+    >>> params = PatternEncoder(5, base_channels=4, num_classes=1)(paddle.zeros([1, 3, 16, 16]), layout)
     >>> list(params.scale_mu.shape)
     [1, 2, 5]
     """
@@ -99,8 +99,8 @@ class PatternEncoder(InstanceEncoder):
     GAIN = 10  # a strength is about a tenth, and a layer expects about one
     HIDDEN = 24
 
-    def __init__(self, noise_dim, base_channels=64):
-        super().__init__(noise_dim, base_channels)
+    def __init__(self, noise_dim, base_channels, num_classes):
+        super().__init__(noise_dim, base_channels, num_classes)
         self.pattern = nn.Sequential(
             nn.Linear(WAVES * len(OCTAVES), self.HIDDEN),
             nn.LeakyReLU(0.2),
@@ -108,10 +108,11 @@ class PatternEncoder(InstanceEncoder):
         )
         initialize(self)
 
-    def forward(self, image, layout):
-        """image [N, 3, H, W] -> NoiseParams, each [N, I, Z]."""
-        params = super().forward(image, layout)
+    def raw(self, image, layout):
+        """The NoiseParams before the prior counts, each [N, I, Z]."""
+        params = super().raw(image, layout)
         moved = self.pattern(self.GAIN * strengths(image, layout))  # [N, P, 2Z]
         moved = layout.by_instance(moved)  # [N, P, 2Z] -> [N, I, 2Z]
-        scale, bias = moved.chunk(2, axis=-1)
+        halves = moved.reshape([*moved.shape[:2], 2, -1])  # [N, I, 2Z] -> [N, I, 2, Z]
+        scale, bias = halves.unbind(2)
         return params._replace(scale_mu=params.scale_mu + scale, bias_mu=params.bias_mu + bias)

@@ -1,4 +1,4 @@
-"""Where in its instance a pixel lies, told in waves (our own).
+"""Where in its instance a pixel lies, told in waves (our own, built in notebook 9).
 
 The place of a pixel is counted from the left and the top of its instance's box, in units of the picture's height. So it
 depends neither on where the instance stands nor on the size. A wave is sin or cos of it, or a product of two:
@@ -26,6 +26,9 @@ LUMINANCE = (0.299, 0.587, 0.114)
 
 # Strengths are shares of a mean luminance, which is from 0 to 2. A darker one counts as this.
 DARKEST = 0.05
+
+# Few pixels tell nothing of a wave. As in ridge regression, each instance counts as if so many plain ones were added.
+PLAIN_PIXELS = 1 / 8**2  # in units of the picture's height, squared: a period of the slowest wave each way
 
 
 def places(layout, size):
@@ -99,16 +102,16 @@ def waves(layout, size, octaves=OCTAVES):
 def strengths(image, layout, octaves=OCTAVES):
     """How much of each wave is in each present instance: image [N, 3, H, W] in [-1, 1] -> [N, P, K].
 
-        strength[i, k] = 2 * mean over the pixels p of i of (Y(p) - Y_i) * wave[k](p) / Y_i
+        strength[i, k] = 2 * sum over the pixels p of i of (Y(p) - Y_i) * wave[k](p) / Y_i / (n_i + n_0)
 
-    where Y is the luminance and Y_i its mean over the instance: a Fourier analysis of every instance by itself. Zeros
-    for waves that the image cannot hold, and where it has fewer than P instances.
+    where Y is the luminance and Y_i its mean over the n_i pixels of the instance: a Fourier analysis of every instance
+    by itself. n_0 is PLAIN_PIXELS. Zeros for waves that the image cannot hold, and where it has fewer than P instances.
 
     >>> import inade_lite as il
     >>> layout = il.Layout([[[0] * 8] * 8], [[[0] * 8] * 8], num_classes=1)
     >>> stripes = paddle.to_tensor([0.5, -0.5, -0.5, 0.5] * 2).expand([1, 3, 8, 8])  # two periods across
     >>> [abs(round(strength, 2)) for strength in strengths(stripes, layout, octaves=[2])[0, 0].tolist()[:4]]
-    [0.0, 0.0, 0.71, 0.0]
+    [0.0, 0.0, 0.7, 0.0]
     """
     instances = layout.instances()
     height = image.shape[2]
@@ -121,6 +124,7 @@ def strengths(image, layout, octaves=OCTAVES):
     deviation = luminance - instances.paint(mean)
     wave = waves(layout, image.shape[2:], octaves)  # [N, K, H, W]
     found = 2 * instances.mean(deviation * wave) / mean.clip(min=DARKEST)
+    found = found * instances.pixels / (instances.pixels + PLAIN_PIXELS * height**2)
     # The waves that are missing are the fastest, so they come last.
     missing = total - found.shape[2]
     return F.pad(found, [0, missing], data_format="NCL")

@@ -8,6 +8,7 @@ import pytest
 import inade_lite as il
 from experiments import runs, table, tries
 from experiments.table import recorded
+from experiments.towns import TOWNS
 from inade_lite.setup.runtime import cpu_model
 from tools.markdown import write_into
 
@@ -26,10 +27,13 @@ def test_every_record_is_of_a_run_that_make_trains_on_todays_data():
     names = {path.stem for path in runs.RESULTS.glob("*.json")} - {"table"}
     assert names <= {"truth", *runs.RUNS}
     assert {path.stem for path in (runs.RESULTS / "tries").iterdir()} == set(tries.TRIES)
-    records, version = {name: recorded(name) for name in names | set(tries.TRIES)}, runs.data_version()
+    records = {name: recorded(name) for name in names | set(tries.TRIES)}
+    versions = {town: runs.data_version(new_val("val", 64)) for town, (_, new_val) in TOWNS.items()}
+    assert versions["town"] == versions["wobbly"] == runs.data_version() != versions["other"]
     for name, record in records.items():
         scenes, samples = (64, 4) if name in tries.TRIES else (256, 8)
-        assert record["data"] == version
+        run = (runs.RUNS | tries.TRIES).get(name)
+        assert record["data"] == versions[run.town if run else "town"]
         assert record["measured"] == {"scenes": scenes, "samples": samples, "seed": 0}
     for name in records.keys() - {"truth"}:
         told, run = records[name]["model"], (runs.RUNS | tries.TRIES)[name]
@@ -79,8 +83,9 @@ def test_the_short_table_is_a_part_of_the_long_one_and_fits_a_phone():
         "The rival with the least Lite0-KID after 2000 steps is class-level noise, tuned: 0.31 [0.23, 0.38] beside "
         "INADE's 0.31 [0.28, 0.34]. For INADE that is a tie. The rival's spread ratio is 0.79 [0.77, 0.82]."
     ]
-    assert len(lines) == 2 + 5 and {line.count("|") for line in lines} == {5} and max(map(len, lines)) <= 100
-    assert [line.split(" steps ")[0] for line in lines[2:4]] == ["| INADE, 10000", "| INADE, 2000"]
+    assert len(lines) == 2 + 7 and {line.count("|") for line in lines} == {5} and max(map(len, lines)) <= 100
+    first = [line.split(" steps ")[0] for line in lines[2:6]]
+    assert first == ["| INADE with positions, 10000", "| INADE, 10000", "| INADE with positions, 2000", "| INADE, 2000"]
     assert table.cell((-0.004, -0.019, 0.006), digits=2) == "0.00 [-0.02, 0.01]"
     assert table.cell((float("nan"),) * 3, digits=2) == "–"
 
@@ -112,7 +117,7 @@ def test_goals_are_judged_by_the_worst_class_and_by_the_best_rival_of_as_many_st
         row("no_encoder_short", "no_encoder", 1, 0, 80, 0.1),
     ]
     lines = [line.split(" | ") for line in table.goals(rows).splitlines()]
-    assert lines[0][0] == "| INADE, 70 steps"
+    assert lines[0][0] == "| inade, 70 steps"
     assert [cells[2] for cells in lines[2:4]] == ["0.790 [0.000, 2.000] (low)", "0.100 [0.000, 1.000] (high)"]
     assert lines[7][2] == "90.0 [83.8, 96.2]"
     verdicts = [cells[3].removesuffix(" |") for cells in lines[2:]]
@@ -122,6 +127,33 @@ def test_goals_are_judged_by_the_worst_class_and_by_the_best_rival_of_as_many_st
     ]  # fmt: skip
     rows[2]["measures"]["lite0_kid"] = (0.6, 0.51, 0.7)
     assert table.goals(rows).endswith("| worse |")
+
+
+def test_the_goals_with_positions_are_judged_by_the_worst_class_and_beside_inade_at_equal_steps():
+    def row(name, worst, spread, kid, steps=7):
+        told = {"pattern_distance": {"low": (0.1, 0, 1), "high": (worst, 0, 1), "mean": (9, 9, 9), "worst": (9, 9, 9)}}
+        told |= {"correlation": {"fine": (0.05, 0, 1), "low": (-0.11, -1, 0), "mean": (9, 9, 9)}}
+        told |= {
+            "spread_ratio": {"fine": (1, 0, 2), "high": (spread, 0, 2), "mean": (spread, spread - 0.1, spread + 0.1)}
+        }
+        told |= {"kinds_kept": (80, 79, 81), "mean_iou": (97.2, 97, 98), "lite0_kid": (kid, kid - 0.01, kid + 0.01)}
+        return {"name": name, "title": name, "steps": steps, "measures": told}
+
+    rows = [
+        row("inade_positions", 0.35, 1.11, 0.2, steps=70),
+        row("inade_positions_short", 1, 1.05, 0.3),
+        row("inade_short", 1, 0.5, 0.4),
+    ]
+    lines = [line.removesuffix(" |").split(" | ") for line in table.position_goals(rows).splitlines()]
+    assert lines[0][0] == "| inade_positions, 70 steps"
+    assert lines[2][2] == "0.350 [0.000, 1.000] (high)" and lines[5][2] == "-0.110 [-1.000, 0.000] (low)"
+    assert [cells[3] for cells in lines[2:]] == [
+        "reached", "reached", "missed", "missed", "reached", "missed", "better", "better"
+    ]  # fmt: skip
+    rows[1] = row("inade_positions_short", 1, 0.25, 0.4)  # 0.75 from the truth, INADE 0.5
+    assert [line.split(" | ")[-1] for line in table.position_goals(rows).splitlines()[-2:]] == ["a tie |", "worse |"]
+    rows[1] = row("inade_positions_short", 1, 1.5, 0.4)  # as far from the truth, on its other side
+    assert table.position_goals(rows).endswith("| a tie |")
 
 
 def test_a_report_takes_the_place_of_the_one_before_and_no_text_is_lost(tmp_path):
@@ -166,7 +198,8 @@ def test_the_training_log_tells_the_tries():
 def test_the_page_tells_how_painted_streets_look_of_every_model_that_ships():
     found = table.strokes()
     assert found in table.PAGE.read_text("utf-8")
-    assert len(found.splitlines()) == 2 + 1 + len(SHIPPED)
+    before = 1  # what INADE was before it had seen wobbly streets
+    assert len(found.splitlines()) == 2 + 1 + len(SHIPPED) + before
 
 
 def test_in_each_try_of_positions_one_thing_differs_from_the_start():
