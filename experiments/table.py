@@ -78,7 +78,7 @@ def rows():
 
     >>> from experiments.table import rows
     >>> [row["name"] for row in rows()][:3]
-    ['truth', 'inade', 'inade_short']
+    ['truth', 'inade', 'inade_town']
     """
     groups = {}
     for name in ("truth", *RUNS):

@@ -7,7 +7,8 @@ depends neither on where the instance stands nor on the size. A wave is sin or c
     where a = 2 pi * octave * x,  b = 2 pi * octave * y
 
 The first four are stripes and rows, the products are dots. With sin and cos of each, a pattern can begin anywhere. An
-octave has twice as many waves as the one before; what lies between two of them is a mixture.
+octave has twice as many waves as the one before. Of a period between two octaves they hold little, except on small
+things: the octaves are to be chosen by the patterns that there are.
 
 The generator adds waves (`positions.PositionINADE`), the encoder asks how much of each is there (`strengths`), and the
 loss compares just that (`losses.pattern_loss`).

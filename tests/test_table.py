@@ -210,6 +210,15 @@ def test_in_each_try_of_positions_one_thing_differs_from_the_start():
         assert sum(fields[key] != start[key] for key in start) == 1
 
 
+def test_the_control_says_that_positions_do_not_help_between_two_octaves():
+    ours, theirs = (recorded(f"other_town_{name}_0")["measures"] for name in ("inade_positions", "inade"))
+    worst = [il.metrics.Estimate(*found["pattern_distance"]["worst"]) for found in (ours, theirs)]
+    assert table.verdict(*worst) == "a tie"
+    assert 0 < ours["kinds_kept"][0] - theirs["kinds_kept"][0] < 5
+    assert table.control() in table.PAGE.read_text("utf-8")
+    assert "Positions do not help there: the worst pattern distance is a tie" in table.PAGE.read_text("utf-8")
+
+
 def test_a_control_is_measured_on_its_own_town_and_is_no_row_of_the_table():
     names = [name for name, run in runs.RUNS.items() if run.town == "other"]
     assert len(names) == 2
