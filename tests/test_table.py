@@ -202,6 +202,21 @@ def test_the_page_tells_how_painted_streets_look_of_every_model_that_ships():
     assert len(found.splitlines()) == 2 + 1 + len(SHIPPED) + before
 
 
+def test_the_page_tells_what_wobbly_streets_gain_and_who_paints_strokes_best():
+    text = " ".join(table.PAGE.read_text("utf-8").split())
+    assert "For INADE what that gains here lies within the intervals, and so does what it changes on the town" in text
+    after, before = (recorded(name) for name in ("inade", "inade_town"))
+    pairs = [(after["strokes"]["lite0_kid"], before["strokes"]["lite0_kid"])]
+    pairs += [(after["measures"][k], before["measures"][k]) for k in ("lite0_kid", "mean_iou", "pixel_accuracy")]
+    pairs += [(after["measures"][k]["mean"], before["measures"][k]["mean"]) for k in ("spread_ratio", "correlation")]
+    for one, other in pairs:
+        assert table.verdict(il.metrics.Estimate(*one), il.metrics.Estimate(*other)) == "a tie"
+    assert "INADE with positions paints these streets best" in text
+    kid = {name: recorded(name)["strokes"]["lite0_kid"] for name in [*SHIPPED.values(), "inade_town"]}
+    best = kid.pop("inade_positions")
+    assert best[2] < min(low for _, low, _ in kid.values())
+
+
 def test_in_each_try_of_positions_one_thing_differs_from_the_start():
     start, *others = (run.fields for run in tries.ideas().values())
     assert start["method"] == "inade_positions"
