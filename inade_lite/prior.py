@@ -12,11 +12,12 @@ comes from where its classes were trained. Ghosh et al. (ICLR 2020) fit a densit
 in the same way. Built in notebook 9.
 """
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .data.batches import collate
+from .data.batches import augment, collate
 from .encoder import InstanceEncoder
 from .generator import Generator
 from .maps import Layout
@@ -120,7 +121,7 @@ def fit_prior(generator, encoder, dataset, scenes=256):
     >>> encoder = PriorEncoder(4, base_channels=2, num_classes=town.num_classes)
     >>> fit_prior(generator, encoder, town, scenes=2)
     """
-    count, first, second = _moments(encoder, dataset, scenes)
+    count, first, second = _moments(encoder, dataset, scenes, generator.image_size)
     mean = first / count.clip(min=1)
     variance = second / count.clip(min=1) - mean**2
     variance = paddle.where(count > 0, variance, paddle.ones_like(variance))
@@ -129,13 +130,16 @@ def fit_prior(generator, encoder, dataset, scenes=256):
         prior.std.set_value(variance.sqrt())
 
 
-def _moments(encoder, dataset, scenes, batch_size=8):
-    """Of each class: its number of instances [L, 1], and the sums of noise and noise^2 to expect, both [L, 2Z]."""
+def _moments(encoder, dataset, scenes, size, batch_size=8):
+    """Of each class: its number of instances [L, 1], and the sums of noise and noise^2 to expect, both [L, 2Z].
+
+    size: (H, W). Larger items are cropped to it, as in training.
+    """
     scenes = min(scenes, len(dataset))
     sums = [0, 0, 0]
     for start in range(0, scenes, batch_size):
         stop = min(start + batch_size, scenes)
-        batch = collate([dataset[i] for i in range(start, stop)])
+        batch = collate([augment(dataset[i], np.random.default_rng(i), size) for i in range(start, stop)])
         layout = Layout.of(batch, dataset)
         params = encoder.raw(paddle.to_tensor(batch["image"]), layout)
         mu = paddle.concat([params.scale_mu, params.bias_mu], axis=-1)  # [N, I, 2Z]

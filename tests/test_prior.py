@@ -107,3 +107,11 @@ def test_a_stored_model_is_fitted_and_the_trainer_is_left_alone(tmp_path):
     assert_close(il.sample(model.generator, layout, 0), il.sample(generator, layout, 0), limit=0.02)
     assert encoder.prior.mean.numpy().any()
     assert_close(model.encoder.prior.mean, encoder.prior.mean, limit=0.01)
+
+
+def test_a_model_that_was_trained_on_crops_is_fitted_on_crops(tmp_path):
+    town = il.ToyTown("train", 48, length=4)
+    trainer = il.Trainer(il.TrainConfig(**TINY, method="inade_positions", crop=32), town)
+    il.save_pretrained(tmp_path / "m.safetensors", trainer)
+    model = il.load_pretrained(tmp_path / "m.safetensors")
+    assert model.generator.image_size == (32, 32) and model.generator.prior.mean.numpy().any()
