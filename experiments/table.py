@@ -126,6 +126,11 @@ def _title(record):
     return record["title"]
 
 
+def _title_and_steps(record):
+    """The same where the steps have no column of their own."""
+    return f"{_title(record)}, {record['model']['steps']} steps"
+
+
 def combine(estimates):
     """The Estimate over training seeds: the mean of their values, an interval that spans all of theirs.
 
@@ -238,7 +243,7 @@ def strokes():
         if "strokes" in record:
             title = "the truth, drawn again"
             if name != "truth":
-                title = f"{_title(record)}, {record['model']['steps']} steps"
+                title = _title_and_steps(record)
             lines.append([title, *(cell(record["strokes"][measure]) for measure in STROKES)])
     return markdown.table(["", *(QUALITY[measure] for measure in STROKES)], lines)
 
@@ -251,7 +256,7 @@ def control():
         if run.town == "other" and record_path(name).exists():
             record = recorded(name)
             cells = [cell(record["measures"][measure]) for measure in columns]
-            lines.append([f"{_title(record)}, {record['model']['steps']} steps", *cells])
+            lines.append([_title_and_steps(record), *cells])
     return markdown.table(["in the other town", *(ALL[measure] for measure in columns)], lines)
 
 

@@ -12,15 +12,13 @@ comes from where its classes were trained. Ghosh et al. (ICLR 2020) fit a densit
 in the same way. Built in notebook 9.
 """
 
-import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .data.batches import augment, collate
+from .data.batches import scene_batches
 from .encoder import InstanceEncoder
 from .generator import Generator
-from .maps import Layout
 
 
 class Prior(nn.Layer):
@@ -130,26 +128,27 @@ def fit_prior(generator, encoder, dataset, scenes=256):
         prior.std.set_value(variance.sqrt())
 
 
-def _moments(encoder, dataset, scenes, size, batch_size=8):
+def _moments(encoder, dataset, scenes, size):
     """Of each class: its number of instances [L, 1], and the sums of noise and noise^2 to expect, both [L, 2Z].
 
     size: (H, W). Larger items are cropped to it, as in training.
     """
-    scenes = min(scenes, len(dataset))
-    sums = [0, 0, 0]
-    for start in range(0, scenes, batch_size):
-        stop = min(start + batch_size, scenes)
-        batch = collate([augment(dataset[i], np.random.default_rng(i), size) for i in range(start, stop)])
-        layout = Layout.of(batch, dataset)
+    count, first, second = 0, 0, 0
+    for _, batch, layout in scene_batches(dataset, min(scenes, len(dataset)), crop=size):
         params = encoder.raw(paddle.to_tensor(batch["image"]), layout)
         mu = paddle.concat([params.scale_mu, params.bias_mu], axis=-1)  # [N, I, 2Z]
         logvar = paddle.concat([params.scale_logvar, params.bias_logvar], axis=-1)
-        both = [mu, mu**2 + logvar.exp()]
-        present = (layout.instances().pixels > 0).astype(mu.dtype)  # [N, P, 1]
-        classes = F.one_hot(layout.present_label, layout.num_classes) * present  # [N, P, L]
-        classes = classes.flatten(0, 1)  # [N, P, L] -> [N*P, L]
-        sums[0] = sums[0] + classes.sum(0).unsqueeze(-1)
-        for k, table in enumerate(both, start=1):
-            rows = F.embedding(layout.present_instance, table.flatten(0, 1))  # [N, P, 2Z]
-            sums[k] = sums[k] + paddle.matmul(classes, rows.flatten(0, 1), transpose_x=True)
-    return sums
+        one = paddle.ones_like(mu[..., :1])
+        count = count + _class_sums(one, layout)
+        first = first + _class_sums(mu, layout)
+        second = second + _class_sums(mu**2 + logvar.exp(), layout)
+    return count, first, second
+
+
+def _class_sums(table, layout):
+    """Sums over the present instances of each class: a table of instances [N, I, C] -> [L, C]."""
+    rows = F.embedding(layout.present_instance, table.flatten(0, 1))  # [N, P, C]
+    present = (layout.instances().pixels > 0).astype(table.dtype)  # [N, P, 1]
+    classes = F.one_hot(layout.present_label, layout.num_classes)  # [N, P, L]
+    classes = classes * present
+    return paddle.matmul(classes.flatten(0, 1), rows.flatten(0, 1), transpose_x=True)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..maps import compact_instances
+from ..maps import Layout, compact_instances
 from .images import height_width
 
 ARRAYS = ("image", "label", "instance")  # what an item holds besides its name
@@ -65,6 +65,25 @@ def _random_window(size, crop, rng):
     top = int(rng.integers(height - crop_height + 1))
     left = int(rng.integers(width - crop_width + 1))
     return np.s_[..., top : top + crop_height, left : left + crop_width]
+
+
+def scene_batches(dataset, scenes, batch_size=8, crop=None):
+    """Yields (numbers, batch, layout) for the first `scenes` items of a dataset, batch by batch.
+
+    crop: as in `augment`; the place of the k-th item's crop depends on k alone.
+
+    >>> import inade_lite as il
+    >>> from inade_lite.data.batches import scene_batches
+    >>> [list(numbers) for numbers, batch, layout in scene_batches(il.ToyTown("val", 16), 3, batch_size=2)]
+    [[0, 1], [2]]
+    """
+    for first in range(0, scenes, batch_size):
+        numbers = range(first, min(first + batch_size, scenes))
+        items = [dataset[i] for i in numbers]
+        if crop is not None:
+            items = [augment(item, np.random.default_rng(i), crop) for i, item in zip(numbers, items, strict=True)]
+        batch = collate(items)
+        yield numbers, batch, Layout.of(batch, dataset)
 
 
 def batches(dataset, batch_size, seed, start_step=0, augment=None, workers=0):

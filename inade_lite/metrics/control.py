@@ -4,9 +4,10 @@ import numpy as np
 import paddle
 from tqdm.auto import tqdm
 
+from ..data.batches import scene_batches
 from ..generator import start
 from ..noise import sample_noise
-from .diversity import mean_colors, scene_batches, things, things_of
+from .diversity import mean_colors, things, things_of
 from .estimates import ratio
 
 

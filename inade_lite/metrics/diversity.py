@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..data.batches import collate
+from ..data.batches import scene_batches
 from ..generator import sample
-from ..maps import Layout
 from .estimates import Estimate, bootstrap, ratio
 
 # Smaller instances are not measured, because they are mostly border.
@@ -132,20 +131,6 @@ def from_truth(dataset, seed):
 def _redrawn(dataset, numbers, seed):
     """The scenes of these numbers with new looks: a list of [3, H, W]."""
     return [dataset.redraw(i, seed)["image"] for i in numbers]
-
-
-def scene_batches(dataset, scenes, batch_size=8):
-    """Yields (numbers, batch, layout) for the first `scenes` items of a dataset, batch by batch.
-
-    >>> import inade_lite as il
-    >>> from inade_lite.metrics.diversity import scene_batches
-    >>> [list(numbers) for numbers, batch, layout in scene_batches(il.ToyTown("val", 16), 3, batch_size=2)]
-    [[0, 1], [2]]
-    """
-    for first in range(0, scenes, batch_size):
-        numbers = range(first, min(first + batch_size, scenes))
-        batch = collate([dataset[i] for i in numbers])
-        yield numbers, batch, Layout.of(batch, dataset)
 
 
 def drawn(draw, dataset, scenes, samples, seed=0, batch_size=8, progress=True):

@@ -6,10 +6,11 @@ import numpy as np
 import paddle
 from tqdm.auto import tqdm
 
+from ..data.batches import scene_batches
 from ..generator import start
 from ..waves import LUMINANCE
 from .control import rebuild
-from .diversity import class_groups, scene_batches, things_of
+from .diversity import class_groups, things_of
 from .estimates import bootstrap
 
 # Smaller things are not measured, because nine numbers are fitted to their pixels.
