@@ -78,7 +78,7 @@ FORCE:
 
 lab: $(STAMP) ## set up, then open JupyterLab on the first notebook (LAB_FLAGS=--no-browser on a server)
 	@# Naming the notebook itself would hide the rest of the project. A container's root has to insist.
-	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/0_tour.ipynb \
+	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb \
 		$$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_FLAGS)
 
 # loadscope keeps the cells of a notebook in one process and in order. The examples of the docstrings run, too.
@@ -93,7 +93,7 @@ test: $(STAMP) ## set up, then check the style and run the tests, the examples a
 
 # ---- For those who change something
 
-notebooks: $(STAMP) ## run the notebooks in full and store their outputs (one: NB=notebooks/0_tour.ipynb)
+notebooks: $(STAMP) ## run the notebooks in full and store their outputs (one: NB=notebooks/00_tour.ipynb)
 	@for notebook in $(NB); do \
 		$(PY) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=-1 \
 			--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False "$$notebook" \

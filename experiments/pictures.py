@@ -7,6 +7,7 @@ README's one_car.png is not among them: README's eight lines draw it.
 """
 
 import argparse
+from functools import partial
 
 import inade_lite as il  # isort: skip: before Paddle, which it prepares
 import matplotlib.pyplot as plt
@@ -99,7 +100,7 @@ def click(street=148, seed=1, clicks=(12, 14, 16)):
 def _heat(pictures, top=64):
     """The largest change of each pixel against the first of pictures [K, 3, H, W]: uint8 [H, W, 3].
 
-    Black is no change; the brightest color is a change of `top` of 255 and more, as in notebook 8.
+    Black is no change; the brightest color is a change of `top` of 255 and more, as in notebook 9.
     """
     difference = np.abs(pictures[1:] - pictures[0]).mean(1)
     largest = 127.5 * difference.max(0)  # [K - 1, H, W] -> [H, W], in units of 0..255
@@ -143,7 +144,7 @@ PICTURES = {
     "rivals": rivals,
     "samples": samples,
     "system": system.draw,
-}
+} | {f"system_{name}": partial(system.draw, lit) for name, lit in system.LIT.items()}
 
 
 def main():

@@ -25,8 +25,8 @@ from inade_lite.data.painted import StrokeTown
 from inade_lite.files import write_file
 from inade_lite.methods import METHODS
 from inade_lite.setup.runtime import cpu_model
-from inade_lite.weights.pretrained import PRETRAINED, final
-from inade_lite.weights.tensors import read_tensors
+from inade_lite.weights.pretrained import PRETRAINED
+from inade_lite.weights.tensors import load_state, read_tensors
 
 from .towns import TOWNS
 from .tries import POSITIONS, START, TRIES, TRY_SAMPLES, TRY_SCENES, Run, settings
@@ -70,6 +70,9 @@ def _all_runs():
     runs["inade_positions"] = Run(patterns, 10000, "inade_positions", "wobbly")
     for seed in SEEDS:
         runs[f"inade_positions_{seed}"] = Run(patterns | {"seed": seed})
+    # One size up. A generator that doubles once more has weights of the same shapes.
+    larger = patterns | {"num_upsamplings": 5, "discriminator_scales": 3}
+    runs["inade_128"] = Run(larger, 6000, "inade_128", "wobbly", size=128, start="inade_positions")
     # The control: another town, whose patterns are others.
     runs["other_town_inade_0"] = Run(settings("inade"), town="other")
     runs["other_town_inade_positions_0"] = Run(patterns, town="other")
@@ -128,14 +131,16 @@ def train(name):
     run = (RUNS | TRIES)[name]
     folder = WORK / name
     new_train, new_val = TOWNS[run.town]
-    town = new_train("train", 64, length=TRAIN_SCENES)
-    val = new_val("val", 64)
+    town = new_train("train", run.size, length=TRAIN_SCENES)
+    val = new_val("val", run.size)
     preview = [val[i] for i in range(8)]
     config = il.TrainConfig(**run.fields)
     if (folder / "checkpoint.safetensors").exists():
         trainer = il.Trainer.resume(folder, town, preview)
     else:
         trainer = il.Trainer(config, town, preview)
+        if run.start:
+            begin_with(trainer, PRETRAINED / f"{run.start}.safetensors")
     if asdict(trainer.config) != asdict(config):
         raise SystemExit(f"{folder} was trained with other settings than experiments/runs.py has; remove the folder")
     if trainer.steps_done < run.steps:
@@ -147,18 +152,26 @@ def train(name):
         "run": name,
         "data": data_version(val),
         "town": run.town,
+        "start": run.start,
         "train_scenes": TRAIN_SCENES,
         "command": f"python -m experiments.runs {name}",
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
     }
     # Stored twice: how far half precision moves the pictures is known only from a stored model.
     il.save_pretrained(path, trainer, **provenance)
-    generator, _ = final(trainer)
-    provenance["half_precision_moves"] = moved(generator, path, val)
+    provenance["half_precision_moves"] = moved(trainer.ema, path, val)
     il.save_pretrained(path, trainer, **provenance)
     if run.ships_as:
         shutil.copyfile(path, _shipped_path(run))
     return path
+
+
+def begin_with(trainer, path):
+    """Give a new trainer the weights of a stored model. Its discriminator stays fresh, since none is stored."""
+    tensors, _ = read_tensors(path)
+    for network in (trainer.generator, trainer.ema):
+        load_state(network, tensors, path, "generator.")
+    load_state(trainer.encoder, tensors, path, "encoder.")
 
 
 def moved(generator, path, dataset, scenes=32):
@@ -178,11 +191,17 @@ def _shipped_path(run):
 # ---- Measuring
 
 
-def record(name, path):
-    """Measure the model of a run or a try, or with path None the truth, and write its record."""
+def record(name, path, again=False):
+    """Measure the model of a run or a try, or with path None the truth, and write its record.
+
+    again: the model was recorded before; where it was trained stays.
+    """
+    machine = {"processor": cpu_model(), "paddle": paddle.__version__}
+    if again:
+        machine = recorded(name)["machine"]
     run = (RUNS | TRIES).get(name, Run({}))  # the truth is ToyTown's
     _, new_val = TOWNS[run.town]
-    town = new_val("val", 64)
+    town = new_val("val", run.size)
     scenes, samples = SCENES, SAMPLES
     if name in TRIES:
         scenes, samples = TRY_SCENES, TRY_SAMPLES
@@ -190,12 +209,12 @@ def record(name, path):
         "run": name,
         "data": data_version(town),
         "measured": {"scenes": scenes, "samples": samples, "seed": 0},
-        "machine": _machine(name),
+        "machine": machine,
     }
     if path is None:
         draw = metrics.from_truth(town, 1)
         content["measures"] = metrics.measure(None, town, scenes, samples, draw=draw)
-        content["strokes"] = on_strokes(lambda strokes: metrics.from_truth(strokes, 1))
+        content["strokes"] = on_strokes(run.size, lambda strokes: metrics.from_truth(strokes, 1))
     else:
         _, model = read_tensors(path)
         model.pop("class_names", None)
@@ -204,23 +223,20 @@ def record(name, path):
         pretrained = il.load_pretrained(path)
         content["measures"] = metrics.measure(pretrained, town, scenes, samples)
         if run.ships_as:
-            content["strokes"] = on_strokes(lambda strokes: metrics.from_generator(pretrained.generator))
+            draw = metrics.from_generator(pretrained.generator)
+            content["strokes"] = on_strokes(run.size, lambda strokes: draw)
     text = json.dumps(content, indent=1) + "\n"
     out = record_path(name)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, text.encode())
 
 
-def _machine(name):
-    """Where a run was trained: where its first record was written."""
-    if record_path(name).exists():
-        return recorded(name)["machine"]
-    return {"processor": cpu_model(), "paddle": paddle.__version__}
+def on_strokes(size, new_draw):
+    """What is measured on 64 streets of this size that a brush has painted.
 
-
-def on_strokes(new_draw):
-    """What is measured on 64 streets that a brush has painted; new_draw: from a StrokeTown to what draws pictures."""
-    strokes = StrokeTown("val", 64, length=STROKE_SCENES)
+    new_draw: from a StrokeTown to what draws pictures.
+    """
+    strokes = StrokeTown("val", size, length=STROKE_SCENES)
     found = metrics.measure(None, strokes, STROKE_SCENES, SAMPLES, draw=new_draw(strokes))
     return {measure: found[measure] for measure in STROKES}
 
@@ -243,7 +259,7 @@ def main():
     elif arguments.measure:
         if name not in shipped:
             parser.error(f"the model of {name} does not ship; those that do: {', '.join(shipped)}")
-        record(name, _shipped_path(shipped[name]))
+        record(name, _shipped_path(shipped[name]), again=True)
     else:
         path = train(name)
         record(name, path)

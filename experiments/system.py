@@ -1,4 +1,9 @@
-"""The picture of the whole system in its five parts, docs/system.png: a real run, with the shapes that it had."""
+"""The picture of the whole system in its five parts, docs/system.png: a real run, with the shapes that it had.
+
+At the head of a notebook stands the same picture, in which the notebook's own part is lit.
+"""
+
+import functools
 
 import inade_lite as il  # isort: skip: before Paddle, which it prepares
 import matplotlib.pyplot as plt
@@ -15,11 +20,25 @@ HEIGHT = 400
 SCENE = 23
 
 # The color of each part.
+LAYOUT, NOISE, ENCODER, GENERATOR, DISCRIMINATOR = range(1, 6)
 PARTS = {1: "#0072B2", 2: "#D55E00", 3: "#009E73", 4: "#8E5AA8", 5: "#B58900"}
 TEXT = "0.25"
 LINE = "0.35"
+FAINT = 0.18  # how visible a part is that is not lit
+
+# {what a notebook is about: the parts that are lit}
+LIT = {
+    "layout": (LAYOUT,),
+    "noise": (NOISE,),
+    "encoder": (ENCODER,),
+    "generator": (GENERATOR,),
+    "networks": (GENERATOR, DISCRIMINATOR),
+    "stripes": (ENCODER, GENERATOR),
+    "painted": (),
+}
 
 
+@functools.lru_cache(maxsize=1)
 def run(scene=SCENE):
     """Every array of the picture: one pass through the shipped model and through a discriminator as training builds it.
 
@@ -55,8 +74,8 @@ def run(scene=SCENE):
     }
 
 
-def draw(scene=SCENE):
-    """The Figure.
+def draw(lit=tuple(PARTS), scene=SCENE):
+    """The Figure. lit: the numbers of the parts that are not faint.
 
     >>> from experiments.system import draw
     >>> (draw().get_size_inches() * 100).tolist()
@@ -68,52 +87,77 @@ def draw(scene=SCENE):
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0))
     axes.set_axis_off()
-    _draw_inputs(axes, found)
-    _draw_encoder_and_noise(axes, found)
-    _draw_generator(axes, found)
-    _draw_discriminator(axes, found)
+    _draw_pictures(axes, found)
+    for part, draw_part in DRAWN.items():
+        before = set(axes.get_children())
+        draw_part(axes, found)
+        if part not in lit:
+            for artist in set(axes.get_children()) - before:
+                _fade(artist)
     _draw_arrows(axes)
     plt.close(figure)
     return figure
 
 
-def _draw_inputs(axes, found):
-    item = found["item"]
-    real = figures.to_image(item["image"])
-    classes = figures.color_labels(item["label"], found["class_colors"])
-    instances = figures.color_instances(item["instance"])
+def _fade(artist):
+    if isinstance(artist, FancyBboxPatch):
+        artist.set_facecolor("none")
+    artist.set_alpha(FAINT)
+
+
+def _draw_pictures(axes, found):
+    real = figures.to_image(found["item"]["image"])
     _picture(axes, real, 20, 44, 128)
-    _caption(axes, 84, 184, "real picture", _shape(item["image"][None]))
-    _picture(axes, classes, 20, 232, 64)
-    _picture(axes, instances, 84, 232, 64)
-    _heading(axes, 1, 84, 222, "layout")
-    _caption(axes, 84, 308, "classes, instances", "2 × " + _shape(item["label"][None]))
-
-
-def _draw_encoder_and_noise(axes, found):
-    told = "4 × " + _shape(found["params"][0])
-    _box(axes, 3, 200, 44, 150, 128, "encoder", "reads the look of\neach instance", told)
-    noise = found["noise"].numpy()[0]
-    rows = noise.reshape(len(noise), -1)  # [I, 2, Z] -> [I, 2*Z]
-    _heading(axes, 2, 470, 34, "noise")
-    _picture(axes, rows, 406, 44, 128, cmap="PuOr", vmin=-3, vmax=3)
-    _caption(axes, 470, 184, "a row for each instance", _shape(found["noise"]))
-
-
-def _draw_generator(axes, found):
-    told = f"{found['inade_layers']} INADE layers\nin {found['blocks']} blocks"
-    _box(axes, 4, 395, 232, 150, 128, "generator", "paints the layout\nwith these looks", told)
+    _caption(axes, 84, 184, "real picture", _shape(found["item"]["image"][None]))
     painted = figures.to_image(found["fake"])[0]
     _picture(axes, painted, 600, 232, 128)
     _caption(axes, 664, 372, "painted picture", _shape(found["fake"]))
 
 
+def _draw_layout(axes, found):
+    item = found["item"]
+    classes = figures.color_labels(item["label"], found["class_colors"])
+    instances = figures.color_instances(item["instance"])
+    _picture(axes, classes, 20, 232, 64)
+    _picture(axes, instances, 84, 232, 64)
+    _heading(axes, LAYOUT, 84, 222, "layout")
+    _caption(axes, 84, 308, "classes, instances", "2 × " + _shape(item["label"][None]))
+
+
+def _draw_noise(axes, found):
+    noise = found["noise"].numpy()[0]
+    rows = noise.reshape(len(noise), -1)  # [I, 2, Z] -> [I, 2*Z]
+    _heading(axes, NOISE, 470, 34, "noise")
+    _picture(axes, rows, 406, 44, 128, cmap="PuOr", vmin=-3, vmax=3)
+    _caption(axes, 470, 184, "a row for each instance", _shape(found["noise"]))
+
+
+def _draw_encoder(axes, found):
+    told = "4 × " + _shape(found["params"][0])
+    _box(axes, ENCODER, 200, 44, 150, 128, "encoder", "reads the look of\neach instance", told)
+
+
+def _draw_generator(axes, found):
+    told = f"{found['inade_layers']} INADE layers\nin {found['blocks']} blocks"
+    _box(axes, GENERATOR, 395, 232, 150, 128, "generator", "paints the layout\nwith these looks", told)
+
+
 def _draw_discriminator(axes, found):
-    _box(axes, 5, 785, 120, 155, 150, "discriminator", "sees layout and picture:\nreal or painted?", "")
+    text = "sees layout and picture:\nreal or painted?"
+    _box(axes, DISCRIMINATOR, 785, 120, 155, 150, "discriminator", text, "")
     for left, score in zip((805, 880), found["scores"], strict=True):
         _picture(axes, score.numpy()[0, 0], left, 210, 44, cmap="gray")
     shapes = [_shape(score[:, 0]) for score in found["scores"]]
     _caption(axes, 862, 282, "scores", " and ".join(shapes))
+
+
+DRAWN = {
+    LAYOUT: _draw_layout,
+    NOISE: _draw_noise,
+    ENCODER: _draw_encoder,
+    GENERATOR: _draw_generator,
+    DISCRIMINATOR: _draw_discriminator,
+}
 
 
 def _draw_arrows(axes):

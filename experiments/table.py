@@ -1,6 +1,6 @@
 """The tables of INADE, its rivals and its ablations, from what data/results/ records (`make table`).
 
-Writes data/results/table.json, which notebook 8 draws. Writes between marks: all tables and the goals into
+Writes data/results/table.json, which notebook 9 draws. Writes between marks: all tables and the goals into
 docs/results.md, a short table into README.md, the table of tries into docs/training-log.md.
 
 A row is a method at one budget. Where several seeds were trained, its value is their mean and its interval spans all of
@@ -83,7 +83,7 @@ def rows():
     groups = {}
     for name in ("truth", *RUNS):
         run = RUNS.get(name)
-        if run and run.town == "other":
+        if run and (run.town == "other" or run.size != 64):
             continue  # it is measured on other pictures
         if record_path(name).exists():
             method = re.sub(r"_\d$", "_short", name)  # all seeds of one method
@@ -123,6 +123,9 @@ def _title(record):
         return f"{record['title']}, tuned"
     if record["run"] == "inade_town":
         return f"{record['title']}, no wobbly streets"
+    side = record["model"].get("image_size", [64])[0]
+    if side != 64:
+        return f"{record['title']}, {side}×{side}"
     return record["title"]
 
 

@@ -19,7 +19,8 @@ TRY_SAMPLES = 4
 class Run(NamedTuple):
     """One training. fields: what differs from TrainConfig's defaults; ships_as: its name in data/pretrained.
 
-    town: a name in `TOWNS`, what it is trained on and measured on.
+    town: a name in `TOWNS`, what it is trained on and measured on. size: the side of its pictures. start: the shipped
+    model whose weights it begins with, by default fresh ones.
 
     >>> from experiments.tries import Run
     >>> Run({"method": "spade"}).steps
@@ -30,6 +31,8 @@ class Run(NamedTuple):
     steps: int = STEPS
     ships_as: str = ""
     town: str = "town"
+    size: int = 64
+    start: str = ""
 
 
 def settings(method, seed=0, **more):
@@ -102,6 +105,7 @@ def ideas():
         "no_places": {"method": "no_places"},
         "no_strengths": {"method": "no_strengths"},
         "no_loss": {"lambda_pattern": 0.0},
+        "loose_noise": {"method": "loose_noise"},
     }
     found = {}
     for name, change in changes.items():

@@ -1,4 +1,6 @@
-"""The discriminator: PatchGANs at several scales over labels, instance edges and image (as in pix2pixHD and SPADE)."""
+"""The discriminator (built in notebook 5): PatchGANs at several scales over labels, instance edges and image, as in
+pix2pixHD and SPADE.
+"""
 
 import paddle.nn.functional as F
 from paddle import nn

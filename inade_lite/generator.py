@@ -1,4 +1,4 @@
-"""The generator: a pure-noise start map, then residual blocks that learn the layout only through INADE.
+"""The generator (built in notebook 5): a pure-noise start map, then blocks that learn the layout only through INADE.
 
 Training and sampling see the same kind of start map, and it holds no structure to lean on. What the picture shows comes
 from the maps; how each instance looks comes from its noise.

@@ -150,7 +150,7 @@ def pattern_loss(fake, real, layout):
     >>> layout = il.Layout([[[0] * 32] * 32], [[[0] * 32] * 32], num_classes=1)
     >>> stripes = paddle.to_tensor([0.5, -0.5, -0.5, 0.5] * 8).expand([1, 3, 32, 32])
     >>> round(float(pattern_loss(stripes, 0 * stripes, layout)), 2)
-    0.48
+    0.49
     """
     off = strengths(fake, layout) - strengths(real, layout)  # [N, P, K]
     of_instances = (off**2).sum(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""INADE, its rivals and its ablations (paper, section 4; measured in notebook 8): one name switches them.
+"""INADE, its rivals and its ablations (paper, section 4; measured in notebook 9): one name switches them.
 
 All share the discriminator, the losses, the data, and a generator of the same blocks. They differ in where scale and
 shift of a pixel come from, and in what one draw of noise decides: the look of an instance, of a class, or of the whole
@@ -22,7 +22,7 @@ from .layers import INADE
 from .modules import Conv2D, initialize, normalization
 from .noise import NoiseParams, remap_noise
 from .positions import PatternEncoder, PositionINADE
-from .prior import PriorEncoder, PriorGenerator
+from .prior import PriorEncoder
 
 # ---- Layers: where scale and shift of a pixel come from
 
@@ -192,6 +192,22 @@ class PlainEncoder(InstanceEncoder):
             means = instances.mean(head(x, whole))
             params.append(layout.by_instance(means))
         return NoiseParams(*params)
+
+
+class LooseEncoder(PatternEncoder):
+    """PatternEncoder whose noise is not standardized by class: its averages stay 0 and 1.
+
+    >>> import inade_lite as il
+    >>> layout = il.Layout([[[0] * 16] * 16], [[[0] * 8 + [1] * 8] * 16], num_classes=1)
+    >>> encoder = LooseEncoder(5, base_channels=4, num_classes=1)
+    >>> params = encoder(paddle.rand([1, 3, 16, 16]), layout)
+    >>> bool((encoder.standardize.mean == 0).all()), bool((encoder.standardize.variance == 1).all())
+    (True, True)
+    """
+
+    def __init__(self, noise_dim, base_channels, num_classes):
+        super().__init__(noise_dim, base_channels, num_classes)
+        self.standardize.momentum = 1
 
 
 class RepeatingEncoder(InstanceEncoder):
@@ -445,9 +461,10 @@ METHODS = {
     "scale_noise": Method("noise on scale only", ScaleNoise),
     "shift_noise": Method("noise on shift only", ShiftNoise),
     # INADE that can paint patterns, and its ablations
-    "inade_positions": Method("INADE with positions", PositionINADE, PatternEncoder, PriorGenerator),
-    "no_places": Method("no places", INADE, PatternEncoder, PriorGenerator),
-    "no_strengths": Method("no strengths told", PositionINADE, PriorEncoder, PriorGenerator),
+    "inade_positions": Method("INADE with positions", PositionINADE, PatternEncoder),
+    "no_places": Method("no places", INADE, PatternEncoder),
+    "no_strengths": Method("no strengths told", PositionINADE, PriorEncoder),
+    "loose_noise": Method("not standardized", PositionINADE, LooseEncoder),
 }
 
 

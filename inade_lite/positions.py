@@ -1,4 +1,4 @@
-"""A layer that can paint stripes, and an encoder that hears of them (our own, built in notebook 9).
+"""A layer that can paint stripes, and an encoder that hears of them (our own, built in notebook 10).
 
 INADE's scale and shift are the same for all pixels of a region, and a convolution of what is the same everywhere is the
 same everywhere. So far from borders nothing tells a pixel from the next. CLADE's authors gave their layer a pixel's
@@ -8,15 +8,19 @@ place in its object for this (Tan et al., TPAMI 2022, intra-class positional enc
     out = INADE(x) + sum over k of  M[k] * loudness[k] * wave[k]
 
     wave[k]      depends on the pixel's place in its instance
-    loudness[k]  tanh(s^3), s = w[l, k] * n[i, k] + b[l, k],  n = fc_wave(noise); depends on the region
     M[k]         what wave k adds to each of the C channels
+    loudness[k]  tanh(h (s / h^(1/3))^p) with h = arctanh(1/2); p = 3 in training, which is tanh(s^3), and 5 in use
+    s            w[l, k] * n[i, k] + b[l, k] with n = fc_wave(noise): INADE's own formula, depends on the region
 
-s is INADE's own formula once more. Plain or striped is a choice, and s comes from a bell curve that knows no choices.
-The cube is flat around 0 and tanh is flat far from it, so that most waves are off or on.
+Plain or striped is a choice, and s comes from a bell curve that knows no choices. An odd power is flat around 0 and
+tanh is flat far from it, so that most waves are off or on. But where a curve is flat no gradient comes through. So it
+is gentle in training, and sharper in use, where nothing has to be learned. What was half as loud stays half as loud.
 
 That alone gives everything the average pattern. An instance's own pattern must be in its noise, and so the encoder must
 hear of it, and something must be lost where it does not: see `PatternEncoder` and `losses.pattern_loss`.
 """
+
+import math
 
 import paddle
 import paddle.nn.functional as F
@@ -26,6 +30,8 @@ from .layers import INADE
 from .modules import initialize
 from .prior import PriorEncoder
 from .waves import OCTAVES, WAVES, held, strengths, waves
+
+HALF = math.atanh(0.5)
 
 
 class PositionINADE(INADE):
@@ -71,13 +77,15 @@ class PositionINADE(INADE):
         return out + added.reshape(out.shape)
 
     def loudness(self, layout, noise):
-        """tanh((w[l] n[i] + b[l])^3) of every region, [N, R, K]."""
+        """How loud each wave is in every region, [N, R, K], from -1 to 1: from s = w[l] n[i] + b[l]."""
         n = self.fc_wave(noise.flatten(2))  # [N, I, 2, Z] -> [N, I, K]
         n = F.embedding(layout.region_instance, n.flatten(0, 1))  # [N, R, K]
         w = F.embedding(layout.region_label, self.wave_weight)
         b = F.embedding(layout.region_label, self.wave_bias)
         s = w * n + b
-        return F.tanh(s**3)
+        if self.training:
+            return F.tanh(s**3)
+        return F.tanh(HALF * (s / HALF ** (1 / 3)) ** 5)
 
 
 class PatternEncoder(PriorEncoder):
@@ -109,7 +117,7 @@ class PatternEncoder(PriorEncoder):
         initialize(self)
 
     def raw(self, image, layout):
-        """The NoiseParams before the prior counts, each [N, I, Z]."""
+        """The NoiseParams before they are standardized, each [N, I, Z]."""
         params = super().raw(image, layout)
         moved = self.pattern(self.GAIN * strengths(image, layout))  # [N, P, 2Z]
         moved = layout.by_instance(moved)  # [N, P, 2Z] -> [N, I, 2Z]

@@ -1,4 +1,4 @@
-"""Training (built in notebook 5): one step of the GAN, then many of them, then what is kept of a run.
+"""Training (built in notebook 6): one step of the GAN, then many of them, then what is kept of a run.
 
 One step trains the generator with its encoder, then the discriminator, and then updates the running average of the
 generator, which is the one that draws samples:

@@ -1,4 +1,4 @@
-"""Where in its instance a pixel lies, told in waves (our own, built in notebook 9).
+"""Where in its instance a pixel lies, told in waves (our own, built in notebook 10).
 
 The place of a pixel is counted from the left and the top of its instance's box, in units of the picture's height. So it
 depends neither on where the instance stands nor on the size. A wave is sin or cos of it, or a product of two:
@@ -6,9 +6,9 @@ depends neither on where the instance stands nor on the size. A wave is sin or c
     sin a, sin b, cos a, cos b,  and  sin a sin b, sin a cos b, cos a sin b, cos a cos b
     where a = 2 pi * octave * x,  b = 2 pi * octave * y
 
-The first four are stripes and rows, the products are dots. With sin and cos of each, a pattern can begin anywhere. An
-octave has twice as many waves as the one before. Of a period between two octaves they hold little, except on small
-things: the octaves are to be chosen by the patterns that there are.
+The first four are stripes and rows, the products are dots. With sin and cos of each, a pattern can begin anywhere. Two
+neighboring octaves hold most of a period between them on things as small as these. On larger things, octaves would have
+to lie closer.
 
 The generator adds waves (`positions.PositionINADE`), the encoder asks how much of each is there (`strengths`), and the
 loss compares just that (`losses.pattern_loss`).
@@ -18,8 +18,8 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-# Waves to the height of the picture. Slower ones are longer than most things.
-OCTAVES = (8, 16)
+# Waves to the height of the picture, each time √2 times as many. Slower ones are longer than most things.
+OCTAVES = (8, 8 * 2**0.5, 16)
 WAVES = 8  # of each octave
 
 # How bright red, green and blue are to the eye (ITU-R BT.601).
@@ -81,7 +81,7 @@ def waves(layout, size, octaves=OCTAVES):
     >>> import inade_lite as il
     >>> layout = il.Layout([[[0] * 32] * 32], [[[0] * 32] * 32], num_classes=1)
     >>> [list(waves(layout, size).shape) for size in ((16, 16), (32, 32))]
-    [[1, 8, 16, 16], [1, 16, 32, 32]]
+    [[1, 8, 16, 16], [1, 24, 32, 32]]
     """
     size = tuple(size)
     octaves = tuple(octaves)

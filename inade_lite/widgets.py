@@ -1,4 +1,4 @@
-"""The instance explorer (built in notebook 6): pick an instance, draw its noise again, slide between two looks.
+"""The instance explorer (built in notebook 7): pick an instance, draw its noise again, slide between two looks.
 
 `InstanceExplorer` holds all of the state and needs no front end. `widget()` shows it: plain ipywidgets, and where the
 front end knows anywidget also a picture in which a click picks an instance (canvas.js).

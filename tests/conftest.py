@@ -45,4 +45,4 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(scope="module")
 def notebook(request):
     """What notebook k defines, in test_notebook_k.py."""
-    return load_definitions(re.search(r"test_notebook_(\d)", request.module.__name__)[1])
+    return load_definitions(re.search(r"test_notebook_(\d+)", request.module.__name__)[1])

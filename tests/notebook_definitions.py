@@ -10,7 +10,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 def load_definitions(number):
     """The functions and classes that a notebook defines itself, by their names; what it imports is not among them."""
-    (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    (path,) = NOTEBOOKS.glob(f"{int(number):02}_*.ipynb")
     namespace, own = {}, set()
     for cell in nbformat.read(path, 4).cells:
         if cell.cell_type != "code":

@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 HEAD = "| | notebook | you build | CPU, 2 cores | GPU, estimated |"
-ROW = re.compile(r"^\| (\d) \| \[(.+)\]\((?:notebooks/)?(\w+\.ipynb)\) \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (\d+) \| \[(.+)\]\((?:notebooks/)?(\w+\.ipynb)\) \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
 ROWS = [Row(*found) for found in ROW.findall(README)]
 every_notebook = pytest.mark.parametrize("row", ROWS, ids=str)
 
@@ -65,7 +65,7 @@ def texts(cell):
 
 def test_readmes_table_lists_all_notebooks():
     assert HEAD in README
-    assert [row.number for row in ROWS] == [row.file[0] for row in ROWS] == [str(k) for k in range(10)]
+    assert [int(row.number) for row in ROWS] == [int(row.file[:2]) for row in ROWS] == list(range(len(ROWS)))
     assert [row.file for row in ROWS] == sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 
 
@@ -85,14 +85,23 @@ def test_its_title_and_header_are_those_of_the_table(row):
     assert re.search(r"^Reading takes about \d+ minutes, with the exercises\.", first, re.MULTILINE)
 
 
+LIT = ["", "_layout", "_generator", "_encoder", "_noise", "_networks", "", "_noise", "_layout", "_painted", "_stripes"]
+
+
+@every_notebook
+def test_it_shows_its_place_in_the_system(row):
+    pictures = re.findall(r"!\[The whole system.*?\]\(\.\./docs/system(\w*)\.png\)", prose(row))
+    assert pictures == [LIT[int(row.number)]]
+
+
 @every_notebook
 def test_its_last_cell_leads_to_the_notebooks_before_and_after(row):
     k, links = int(row.number), []
     if k:
         links.append(f"[← {k - 1}. {ROWS[k - 1].title}]({ROWS[k - 1].file})")
-    if k < 9:
+    if k < len(ROWS) - 1:
         links.append(f"[{k + 1}. {ROWS[k + 1].title} →]({ROWS[k + 1].file})")
-    assert cells(row)[-1].source == "---\n" + " · ".join(links)
+    assert cells(row)[-1].source == "## Next\n\n" + " · ".join(links)
 
 
 @every_notebook
@@ -118,25 +127,28 @@ def test_readmes_links_to_notebooks_have_their_number_or_their_title():
 @every_notebook
 def test_its_sections_are_numbered_and_end_in_takeaways_and_exercises(row):
     sections = headings(row, 2)
-    numbered = [re.match(r"(\d+)\. \S", title) for title in sections[:-2]]
-    assert [int(found[1]) for found in numbered] == list(range(1, len(sections) - 1))
-    assert sections[-2:] == ["Takeaways", "Exercises"]
+    numbered = [re.match(r"(\d+)\. \S", title) for title in sections[:-4]]
+    assert [int(found[1]) for found in numbered] == list(range(1, len(sections) - 3))
+    assert sections[-4:] == ["Takeaways", "Quiz", "Exercises", "Next"]
     assert (
-        "## Exercises\n\nTry each one in a cell of your own before you read its solution.\n\n### Exercise 1"
-        in prose(row)
-    )
+        "## Exercises\n\nTry each one in a cell of your own before you read its solution. `il.check` says whether it "
+        f'is right, and `il.hint("{row.number}.1")` helps.\n\n### Exercise 1'
+    ) in prose(row)
 
 
 @every_notebook
-def test_every_exercise_has_a_solution_that_runs(row):
+def test_every_exercise_has_a_solution(row):
     names = re.findall(r"^### (.+)$", prose(row).split("\n## Exercises\n")[1], re.MULTILINE)
     count = len(names) // 2
     assert names == [f"{kind} {k}" for kind in ("Exercise", "Solution") for k in range(1, count + 1)] and count
     solution = None
     solved = set()
     for cell in cells(row):
-        if cell.cell_type == "markdown":
-            solution = (re.findall(r"^### (Solution \d)$", cell.source, re.MULTILINE) or [solution])[-1]
+        heading = re.fullmatch(r"### (Solution \d)", cell.source)
+        if heading:
+            solution = heading[1]
+        elif cell.source.startswith("## "):
+            solution = None
         elif solution and cell.source.strip():
             solved.add(solution)
     assert sorted(solved) == names[count:]
@@ -156,10 +168,14 @@ def test_a_prediction_is_asked_in_one_way_and_the_next_cell_tells(row):
 
 
 @every_notebook
-def test_it_hides_nothing(row):
+def test_it_folds_its_solutions_and_hides_nothing_else(row):
     assert "<details" not in prose(row) and "<summary" not in prose(row)
     for cell in cells(row):
-        assert not {"hide-input", "hide-output", "hide-cell", "remove-cell"} & set(cell.metadata.get("tags", []))
+        folded = cell.metadata.get("jp-MarkdownHeadingCollapsed", False)
+        assert folded == bool(re.search(r"^### Solution", cell.source, re.MULTILINE))
+        assert not folded or re.fullmatch(r"### Solution \d", cell.source)  # a cell of its own: what follows is folded
+        assert set(cell.metadata.get("tags", [])) <= {"nbval-check-output"}
+        assert "NBVAL" not in cell.source
         assert not cell.metadata.get("jupyter", {}).get("source_hidden")
         assert not cell.metadata.get("jupyter", {}).get("outputs_hidden") and not cell.metadata.get("collapsed")
 
@@ -232,7 +248,7 @@ def test_it_is_small_and_free_of_what_one_machine_or_front_end_leaves(row):
 
 def test_notebook_0_says_how_its_models_were_trained():
     text = " ".join(prose(ROWS[0]).split())
-    makers = {"inade_positions": "AMD EPYC", "inade": "AMD EPYC", "inade_short": "Intel Xeon"}
+    makers = {"inade_positions": "Intel Xeon", "inade": "AMD EPYC", "inade_short": "Intel Xeon"}
     for name, maker in makers.items():
         config = il.load_pretrained(name).config
         record = json.loads((ROOT / f"data/results/{config['run']}.json").read_text("utf-8"))
@@ -244,32 +260,39 @@ def test_notebook_0_says_how_its_models_were_trained():
         assert f"all three learned from {config['train_scenes']:,} streets" in text
 
 
-def test_the_short_model_has_the_steps_and_settings_of_notebook_5():
+def test_the_short_model_has_the_steps_and_settings_of_notebook_6():
     config = il.load_pretrained("inade_short").config
-    source = "\n".join(cell.source for cell in code_cells(ROWS[5]))
+    source = "\n".join(cell.source for cell in code_cells(ROWS[6]))
     assert re.search(r"^config = il\.TrainConfig\(\)$", source, re.MULTILINE)
     assert re.search(r"^STEPS = 40 if il\.FAST else (\d+)$", source, re.MULTILINE)[1] == str(config["steps"])
     changed = {key for key, value in config["train_config"].items() if vars(il.TrainConfig()).get(key) != value}
     assert changed == {"preview_every"}
 
 
-@pytest.mark.parametrize("k", [0, 5, 8])
-def test_scenes_of_notebook_5_and_of_the_table_are_told_where_they_are_compared(k):
+def test_notebook_6_tells_rates_and_averages_as_they_are():
+    text, config = " ".join(prose(ROWS[6]).split()), il.TrainConfig()
+    assert f"both with $\\beta_1 = {config.beta1:g}$ and $\\beta_2 = {config.beta2:g}$" in text
+    assert f"rates of {config.learning_rate_d} and, for generator and encoder, {config.learning_rate_g}." in text
+    assert f"\\min\\left({config.ema_decay}," in text
+
+
+@pytest.mark.parametrize("k", [0, 6, 9])
+def test_scenes_of_notebook_6_and_of_the_table_are_told_where_they_are_compared(k):
     text, mine = " ".join(prose(ROWS[k]).split()), len(il.ToyTown("train", 64))
     recorded = {json.loads(path.read_text())["model"]["train_scenes"] for path in records()}
     assert len(recorded) == 1 and recorded != {mine}
     assert f"{mine:,}" in text and f"{recorded.pop():,} streets" in text
-    assert 'train, val = il.ToyTown("train", 64)' in code_cells(ROWS[5])[1].source
+    assert 'train, val = il.ToyTown("train", 64)' in code_cells(ROWS[6])[1].source
 
 
 def records():
     return [path for path in (ROOT / "data/results").glob("*.json") if path.stem not in ("table", "truth")]
 
 
-def test_notebook_8_ranks_only_rows_of_the_common_number_of_steps():
+def test_notebook_9_ranks_only_rows_of_the_common_number_of_steps():
     rows = json.loads((ROOT / "data/results/table.json").read_text("utf-8"))["rows"][1:]
     common = min(row["steps"] for row in rows)
-    (cell,) = (c for c in code_cells(ROWS[8]) if c.source.startswith("for measure, goal in"))
+    (cell,) = (c for c in code_cells(ROWS[9]) if c.source.startswith("for measure, goal in"))
     (printed,) = texts(cell)
     for measure in ("correlation", "spread_ratio", "locality"):
         ranked = {row["steps"] for row in rows if interval(row, measure) in printed}
@@ -281,8 +304,8 @@ def interval(row, measure):
     return str(il.metrics.Estimate(*(found["mean"] if isinstance(found, dict) else found)))
 
 
-def test_notebook_8_says_who_leaves_the_others_behind_in_patterns():
-    (text,) = (c.source for c in cells(ROWS[8], "markdown") if "leave the others behind" in c.source)
+def test_notebook_9_says_who_leaves_the_others_behind_in_patterns():
+    (text,) = (c.source for c in cells(ROWS[9], "markdown") if "leave the others behind" in c.source)
     assert "only the two rows of INADE with positions" in text
     ours, others = [], []
     for row in json.loads((ROOT / "data/results/table.json").read_text("utf-8"))["rows"][1:]:

@@ -127,9 +127,11 @@ def test_a_pattern_is_found_in_its_own_waves(bands):
 # ---- The layer
 
 
-def test_the_layer_equals_the_formula(random):
+@pytest.mark.parametrize("training", [True, False])
+def test_the_layer_equals_the_formula(random, training):
     layout = random_layout(random, size=(8, 8), classes=CLASSES)
     made = layer(random, octaves=(1, 2, 4))
+    made.training = training
     x, noise = normal(random, 2, CHANNELS, 8, 8), il.sample_noise(layout, NOISE, 0)
     out = made(x, layout, noise).numpy()
     inade = plain(made)(x, layout, noise).numpy()
@@ -140,10 +142,25 @@ def test_the_layer_equals_the_formula(random):
     wanted = inade.copy()
     for image, row, column in np.ndindex(label.shape):
         c, i = label[image, row, column], instance[image, row, column]
-        loudness = np.tanh((w[c] * n[image, i] + b[c]) ** 3)
+        s = w[c] * n[image, i] + b[c]
+        loudness = np.tanh(s**3) if training else np.tanh(0.549306 * (s / 0.818986) ** 5)  # 0.818986^3 = 0.549306
         for k in range(24):
             wanted[image, :, row, column] += mix[k] * loudness[k] * wave[image, k, row, column]
     assert_close(out, wanted)
+
+
+def test_in_use_the_choice_is_sharper_and_half_stays_half(random):
+    layout = random_layout(random, classes=CLASSES)
+    made, noise = layer(random), il.sample_noise(layout, NOISE, 0)
+    soft = made.loudness(layout, noise).numpy()
+    made.eval()
+    sharp = made.loudness(layout, noise).numpy()
+    np.testing.assert_array_equal(np.sign(soft), np.sign(sharp))
+    loud = np.abs(soft) > 0.5
+    assert 0.1 < loud.mean() < 0.9
+    assert (np.abs(sharp) >= np.abs(soft) - 1e-6)[loud].all() and (np.abs(sharp) <= np.abs(soft) + 1e-6)[~loud].all()
+    between = [((np.abs(x) > 0.2) & (np.abs(x) < 0.8)).mean() for x in (soft, sharp)]
+    assert between[1] < 0.75 * between[0]
 
 
 def test_without_waves_it_is_inade_to_the_last_bit(random):
@@ -183,7 +200,6 @@ def test_the_method_begins_with_inades_other_networks():
     shapes = {name: list(value.shape) for name, value in ours.state_dict().items()}
     for name, value in theirs.state_dict().items():
         assert shapes.pop(name) == list(value.shape)
-    assert shapes.pop("prior.mean") == shapes.pop("prior.std") == [CLASSES, 2 * config["noise_dim"]]
     assert {name.rpartition("norm_")[2].partition(".")[2] for name in shapes} == {
         "fc_wave.weight", "fc_wave.bias", "wave_weight", "wave_bias", "mix"
     }  # fmt: skip
@@ -197,6 +213,7 @@ def test_the_encoder_hears_of_a_pattern_and_of_no_neighbor(random):
     instance[:, :, 16:] = 1
     layout = il.Layout(instance, instance, 2)
     encoder = modules.initialize(positions.PatternEncoder(NOISE, base_channels=4, num_classes=2), 1.0)
+    encoder.eval()
     silent = [layer for layer in encoder.sublayers() if isinstance(layer, il.InstanceConv2D)]
     for convolution in silent:
         convolution.weight.set_value(paddle.zeros_like(convolution.weight))
@@ -225,12 +242,13 @@ def test_the_pattern_loss_of_cases_worked_by_hand():
     striped[0] = paddle.to_tensor([0.5, 0.5, -0.5, -0.5] * 8)
     half = 0.5 * striped
     strong = (0.5 * np.sqrt(2) * 32**2 / (32**2 + 16)) ** 2  # of one of three instances
-    assert float(losses.pattern_loss(striped, plain, layout)) == pytest.approx(strong / 3, rel=1e-4)
-    assert float(losses.pattern_loss(half, striped, layout)) == pytest.approx(strong / 3 / 4, rel=1e-4)
+    # An octave that is no whole number holds no whole periods. So it swings along with others, here by 0.3 percent.
+    assert float(losses.pattern_loss(striped, plain, layout)) == pytest.approx(strong / 3, rel=5e-3)
+    assert float(losses.pattern_loss(half, striped, layout)) == pytest.approx(strong / 3 / 4, rel=5e-3)
     assert float(losses.pattern_loss(striped, striped, layout)) == 0
     assert float(losses.pattern_loss(plain + 0.3, plain, layout)) == pytest.approx(0, abs=1e-9)  # another color
     # The opposite phase is worse than none.
-    assert float(losses.pattern_loss(-striped, striped, layout)) == pytest.approx(4 * strong / 3, rel=1e-4)
+    assert float(losses.pattern_loss(-striped, striped, layout)) == pytest.approx(4 * strong / 3, rel=5e-3)
 
 
 def test_training_weighs_the_pattern_loss():

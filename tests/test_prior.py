@@ -1,4 +1,4 @@
-"""A normal distribution for the noise of each class, fitted after training."""
+"""Noise that is standardized by class while training."""
 
 import numpy as np
 import paddle
@@ -6,20 +6,37 @@ import pytest
 from helpers import TINY, assert_close, normal, random_layout
 
 import inade_lite as il
-from inade_lite import prior
-from inade_lite.weights.pretrained import final
+from inade_lite.prior import ClassStandardize, PriorEncoder
+
+CLASSES = 4
 
 
-def shifted(random, method="inade_positions"):
-    """A generator and an encoder of random numbers whose means lie far from 0, and their streets."""
-    town = il.ToyTown("train", 32, length=12)
-    trainer = il.Trainer(il.TrainConfig(**TINY, method=method), town)
-    generator, encoder = trainer.ema, trainer.encoder
-    for network in (generator, encoder):
-        network.eval()
-        for parameter in network.parameters():
-            parameter.set_value(0.3 * normal(random, *parameter.shape))
-    return generator, encoder, town
+def random_params(random, layout, z=3):
+    """Noise of an encoder, zeros for absent instances, whose means and variances differ from class to class."""
+    present = layout.by_instance(paddle.ones([len(layout), layout.instances().count, 1]))
+    label = layout.by_instance(layout.present_label.unsqueeze(-1).astype("float32"))
+    fields = [normal(random, len(layout), layout.num_instances, z) for _ in range(4)]
+    mu, logvar = fields[::2], fields[1::2]
+    mu = [(field * (1 + label) + 3 * label) * present for field in mu]
+    logvar = [(field - label) * present for field in logvar]
+    return il.NoiseParams(mu[0], logvar[0], mu[1], logvar[1])
+
+
+def both(params):
+    """Means and variances of NoiseParams, both ndarray [N, I, 2Z]."""
+    mu = np.concatenate([params.scale_mu.numpy(), params.bias_mu.numpy()], axis=-1)
+    logvar = np.concatenate([params.scale_logvar.numpy(), params.bias_logvar.numpy()], axis=-1)
+    return mu.astype("float64"), np.exp(logvar.astype("float64"))
+
+
+def members(layout):
+    """{class: [(n, i), ...]} of the present instances, each with the lowest of its classes, by a loop."""
+    found = {}
+    for n in range(len(layout)):
+        for i in np.unique(layout._instance[n]):
+            label = int(layout._label[n][layout._instance[n] == i].min())
+            found.setdefault(label, []).append((n, i))
+    return found
 
 
 def test_present_label_is_the_lowest_class_of_each_present_instance(random):
@@ -31,87 +48,109 @@ def test_present_label_is_the_lowest_class_of_each_present_instance(random):
             assert found[n, k] == label[n][instance[n] == row - n * layout.num_instances].min()
 
 
+def test_the_noise_of_a_batch_is_standardized_by_class_as_a_loop_does_it(random):
+    layout = random_layout(random, size=(6, 6), classes=CLASSES - 2, spare=2)
+    params = random_params(random, layout)
+    told = both(ClassStandardize(CLASSES, 3, momentum=0)(params, layout))
+    mu, variance = both(params)
+    places = members(layout)
+    assert max(len(of_class) for of_class in places.values()) > 2
+    for of_class in places.values():
+        index = tuple(np.transpose(of_class))
+        mean = mu[index].mean(axis=0)
+        deviation = np.sqrt(mu[index].var(axis=0) + variance[index].mean(axis=0))
+        np.testing.assert_allclose(told[0][index], (mu[index] - mean) / deviation, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(told[1][index], variance[index] / deviation**2, rtol=1e-3)
+    absent = np.ones(mu.shape[:2], bool)
+    absent[tuple(np.transpose(sum(places.values(), [])))] = False
+    assert absent.any() and not told[0][absent].any() and (told[1][absent] == 1).all()
+
+
+def test_the_running_averages_forget_as_momentum_says_and_only_where_a_class_is_there(random):
+    standardize = ClassStandardize(CLASSES, 3, momentum=0.5)
+    mean, variance = np.zeros([CLASSES, 6]), np.ones([CLASSES, 6])
+    seen = set()
+    for size in ((1, 2), (3, 3), (2, 1), (3, 4)):
+        layout = random_layout(random, size=size, classes=CLASSES - 1, spare=1)
+        params = random_params(random, layout)
+        standardize(params, layout)
+        mu, of_instance = both(params)
+        for label, of_class in members(layout).items():
+            seen.add(label)
+            index = tuple(np.transpose(of_class))
+            mean[label] = (mean[label] + mu[index].mean(axis=0)) / 2
+            around = ((mu[index] - mean[label]) ** 2 + of_instance[index]).mean(axis=0)
+            variance[label] = (variance[label] + around) / 2
+    np.testing.assert_allclose(standardize.mean.numpy(), mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(standardize.variance.numpy(), variance, rtol=1e-4)
+    never = CLASSES - 1
+    assert never not in seen and not standardize.mean.numpy()[never].any()
+    assert (standardize.variance.numpy()[never] == 1).all()
+
+
+def test_after_training_nothing_is_tracked_and_a_fresh_one_changes_nothing(random):
+    layout = random_layout(random, classes=CLASSES)
+    params = random_params(random, layout)
+    standardize = ClassStandardize(CLASSES, 3)
+    standardize.eval()
+    for before, after in zip(params, standardize(params, layout), strict=True):
+        np.testing.assert_allclose(before.numpy(), after.numpy(), rtol=1e-6, atol=1e-6)
+    assert not standardize.mean.numpy().any() and (standardize.variance.numpy() == 1).all()
+
+
+def test_no_gradient_flows_through_the_averages(random):
+    layout = random_layout(random, classes=CLASSES)
+    params = random_params(random, layout)
+    for field in params:
+        field.stop_gradient = False
+    standardize = ClassStandardize(CLASSES, 3, momentum=0)
+    standardize(params, layout).bias_mu.sum().backward()
+    deviation = np.sqrt(standardize.variance.numpy()[:, 3:])
+    for label, of_class in members(layout).items():
+        for place in of_class:
+            np.testing.assert_allclose(params.bias_mu.grad.numpy()[place], 1 / deviation[label], rtol=1e-4)
+
+
+def test_no_other_normal_distribution_is_nearer_to_a_class(random):
+    layout = random_layout(random, classes=CLASSES)
+    params = random_params(random, layout)
+    standardize = ClassStandardize(CLASSES, 3, momentum=0)
+    least = float(il.kl_divergence(standardize(params, layout)))
+    standardize.eval()
+    label = next(iter(members(layout)))
+    for buffer in (standardize.mean, standardize.variance):
+        found = buffer.numpy()
+        for change in (-0.1, 0.1):
+            moved = found.copy()
+            moved[label, 0] += change
+            buffer.set_value(moved)
+            assert float(il.kl_divergence(standardize(params, layout))) > least + 1e-3
+        buffer.set_value(found)
+
+
+def test_a_class_without_variance_stays_finite():
+    layout = il.Layout([[[0, 0]]], [[[0, 1]]], num_classes=1)
+    mu, logvar = paddle.full([1, 2, 3], 2.0), paddle.full([1, 2, 3], -200.0)
+    for field in ClassStandardize(1, 3, momentum=0)(il.NoiseParams(mu, logvar, mu, logvar), layout):
+        assert np.isfinite(field.numpy()).all()
+
+
 @pytest.mark.parametrize("method", ["inade_positions", "no_places", "no_strengths"])
-def test_rebuilt_pictures_stay_and_sampled_ones_come_from_where_their_classes_are(random, method):
-    generator, encoder, town = shifted(random, method)
-    batch = il.collate([town[i] for i in range(12)])
-    layout, real = il.Layout.of(batch, town), paddle.to_tensor(batch["image"])
-    noise, latent = il.sample_noise(layout, generator.noise_dim, 0), paddle.zeros([12, generator.latent_dim])
-    told = encoder(real, layout)
-    rebuilt = generator(layout, il.remap_noise(noise, told), latent)
-
-    # The noise of each instance, and the moments of its class, by a loop.
-    mu, variance = (np.stack([told[k].numpy(), told[k + 2].numpy()], axis=2) for k in range(2))  # both [N, I, 2, Z]
-    variance = np.exp(variance)
-    places = {}
-    for n in range(12):
-        for i in np.unique(batch["instance"][n]):
-            label = int(batch["label"][n][batch["instance"][n] == i].min())
-            places.setdefault(label, []).append((n, i))
-    wanted = noise.numpy().copy()
-    for members in places.values():
-        mus = np.stack([mu[place] for place in members])
-        std = np.sqrt(mus.var(axis=0) + np.mean([variance[place] for place in members], axis=0))
-        for place in members:
-            wanted[place] = mus.mean(axis=0) + std * wanted[place]
-    assert np.abs(wanted - noise.numpy()).max() > 0.1
-    wanted = generator(layout, paddle.to_tensor(wanted), latent)
-
-    prior.fit_prior(generator, encoder, town, scenes=12)
-    assert_close(generator(layout, il.remap_noise(noise, encoder(real, layout)), latent), rebuilt, limit=2e-3)
-    assert_close(generator(layout, noise, latent), wanted, limit=2e-3)
-    present = np.zeros([12, layout.num_instances], bool)
-    for n, i in sum(places.values(), []):
-        present[n, i] = True
-    for value in encoder(real, layout):
-        assert not value.numpy()[~present].any() and value.numpy()[present].any()
-
-    before = encoder.prior.std.numpy()
-    prior.fit_prior(generator, encoder, town, scenes=12)  # a second fit finds the same
-    np.testing.assert_allclose(encoder.prior.std.numpy(), before)
-
-
-def test_a_class_that_never_occurs_keeps_plain_noise(random):
-    generator, encoder, town = shifted(random)
-    prior.fit_prior(generator, encoder, town, scenes=1)
-    there = np.isin(np.arange(town.num_classes), town[0]["label"])
-    assert not there.all()
-    for network in (generator, encoder):
-        mean, std = network.prior.mean.numpy(), network.prior.std.numpy()
-        assert not mean[~there].any() and (std[~there] == 1).all() and (std[there] != 1).all()
-
-
-def test_an_unfitted_prior_changes_nothing(random):
-    generator, encoder, town = shifted(random)
-    layout = il.Layout.of(il.collate([town[0]]), town)
-    noise, latent = il.sample_noise(layout, generator.noise_dim, 0), paddle.zeros([1, generator.latent_dim])
-    plain = il.Generator.forward(generator, layout, noise, latent)
-    np.testing.assert_array_equal(generator(layout, noise, latent).numpy(), plain.numpy())
-    image = paddle.to_tensor(town[0]["image"][None])
-    for raw, told in zip(encoder.raw(image, layout), encoder(image, layout), strict=True):
-        np.testing.assert_array_equal(raw.numpy(), told.numpy())
-
-
-def test_a_stored_model_is_fitted_and_the_trainer_is_left_alone(tmp_path):
+def test_training_tracks_and_a_stored_model_remembers(tmp_path, method):
     town = il.ToyTown("train", 32, length=8)
-    trainer = il.Trainer(il.TrainConfig(**TINY, method="inade_positions"), town)
-    trainer.step(il.collate([town[0], town[1]]))
-    before = {name: value.numpy().copy() for name, value in trainer.ema.state_dict().items()}
-    il.save_pretrained(tmp_path / "m.safetensors", trainer)
-    for name, value in trainer.ema.state_dict().items():
-        np.testing.assert_array_equal(value.numpy(), before[name])
-    assert not trainer.encoder.prior.mean.numpy().any()
-    model = il.load_pretrained(tmp_path / "m.safetensors")
-    layout = il.Layout.of(il.collate([town[0]]), town)
-    generator, encoder = final(trainer)
-    assert_close(il.sample(model.generator, layout, 0), il.sample(generator, layout, 0), limit=0.02)
-    assert encoder.prior.mean.numpy().any()
-    assert_close(model.encoder.prior.mean, encoder.prior.mean, limit=0.01)
+    config = il.TrainConfig(**TINY, method=method)
+    trainer = il.Trainer(config, town)
+    trainer.fit(2, tmp_path / "run", progress=False)
+    assert isinstance(trainer.encoder, PriorEncoder)
+    tracked = trainer.encoder.standardize
+    there = np.unique(np.concatenate([town[i]["label"].ravel() for i in range(8)]))
+    assert set(np.flatnonzero(tracked.mean.numpy().any(axis=1))) <= set(there)
+    assert tracked.mean.numpy().any()
 
-
-def test_a_model_that_was_trained_on_crops_is_fitted_on_crops(tmp_path):
-    town = il.ToyTown("train", 48, length=4)
-    trainer = il.Trainer(il.TrainConfig(**TINY, method="inade_positions", crop=32), town)
+    resumed = il.Trainer.resume(tmp_path / "run", town)
+    np.testing.assert_array_equal(resumed.encoder.standardize.variance.numpy(), tracked.variance.numpy())
     il.save_pretrained(tmp_path / "m.safetensors", trainer)
-    model = il.load_pretrained(tmp_path / "m.safetensors")
-    assert model.generator.image_size == (32, 32) and model.generator.prior.mean.numpy().any()
+    encoder = il.load_pretrained(tmp_path / "m.safetensors").encoder
+    assert not encoder.training
+    assert_close(encoder.standardize.mean, tracked.mean, limit=1e-3)
+    assert_close(encoder.standardize.variance, tracked.variance, limit=1e-3)

@@ -207,7 +207,7 @@ def test_set_up_once_and_again_when_needed(tmp_path):
         "--require-hashes --no-deps -r paddle-cpu.lock",
         "--no-deps --no-build-isolation -e .",
     ]
-    assert re.search(r"-m jupyterlab .*=/lab/tree/notebooks/0_tour.ipynb .*--no-browser$", calls[-1])
+    assert re.search(r"-m jupyterlab .*=/lab/tree/notebooks/00_tour.ipynb .*--no-browser$", calls[-1])
 
     calls, _ = project.make("lab", "PADDLE=cpu")
     assert not installs(calls) and len(calls) == 1

@@ -1,4 +1,4 @@
-"""The instance explorer without a front end, and what notebook 6 defines against the package."""
+"""The instance explorer without a front end, and what notebook 7 defines against the package."""
 
 import io
 
@@ -227,8 +227,8 @@ def test_each_row_can_have_its_own_t(random):
 
 
 @SEEDS
-def test_notebook_6_defines_what_the_package_has(random):
-    notebook, (a, b) = load_definitions(6), (normal(random, 3, 2, 7) for _ in range(2))
+def test_notebook_7_defines_what_the_package_has(random):
+    notebook, (a, b) = load_definitions(7), (normal(random, 3, 2, 7) for _ in range(2))
     for name, function in (("spherical", spherical), ("linear", linear)):
         for t in (0, 0.3, 1):
             assert np.array_equal(notebook[name](a, b, t).numpy(), function(a, b, t).numpy()), name

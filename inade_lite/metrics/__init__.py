@@ -1,4 +1,4 @@
-"""Does it work? Measures of diversity, control and quality (built by hand in notebooks 8 and 9).
+"""Does it work? Measures of diversity, control and quality (built by hand in notebooks 9 and 10).
 
 No single number tells whether a generator is diverse. So there are several, and each is blind to something.
 

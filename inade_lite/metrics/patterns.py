@@ -1,4 +1,4 @@
-"""Patterns: how strongly things are striped, against ToyTown's truth. No mean color can see that (notebook 9)."""
+"""Patterns: how strongly things are striped, against ToyTown's truth. No mean color can see that (notebook 10)."""
 
 from typing import NamedTuple
 

@@ -8,7 +8,6 @@ from paddle import nn
 
 from ..files import SHIPPED
 from ..methods import find_method
-from ..prior import PriorEncoder, fit_prior
 from .tensors import load_state, read_tensors, state_arrays, write_tensors
 
 PRETRAINED = SHIPPED / "pretrained"
@@ -40,33 +39,12 @@ def save_pretrained(path, trainer, **provenance):
     >>> small = il.TrainConfig(base_channels=2, num_upsamplings=3)
     >>> il.save_pretrained(f"{tempfile.mkdtemp()}/my.safetensors", il.Trainer(small, il.ToyTown("train", 32)))
     """
-    generator, encoder = final(trainer)
-    tensors = state_arrays(generator, "generator.")
-    if encoder is not None:
-        tensors |= state_arrays(encoder, "encoder.")
+    tensors = state_arrays(trainer.ema, "generator.")
+    if trainer.encoder is not None:
+        tensors |= state_arrays(trainer.encoder, "encoder.")
     tensors = {name: value.astype(np.float16) for name, value in tensors.items()}
     metadata = {**trainer.describe(), **provenance, "class_names": list(trainer.dataset.class_names)}
     write_tensors(path, tensors, metadata)
-
-
-def final(trainer):
-    """A trainer's averaged generator and its encoder, which may be None, as they are stored.
-
-    Where the encoder is a PriorEncoder these are copies, whose priors are fitted to the trainer's data set.
-
-    >>> import inade_lite as il
-    >>> trainer = il.Trainer(il.TrainConfig(base_channels=2, num_upsamplings=3), il.ToyTown("train", 32))
-    >>> final(trainer)[0] is trainer.ema
-    True
-    """
-    if not isinstance(trainer.encoder, PriorEncoder):
-        return trainer.ema, trainer.encoder
-    copies = build({**trainer.describe(), "class_names": trainer.dataset.class_names})
-    for copy, network in zip(copies, (trainer.ema, trainer.encoder), strict=True):
-        copy.set_state_dict(network.state_dict())
-        copy.eval()
-    fit_prior(*copies, trainer.dataset)
-    return copies
 
 
 def load_pretrained(name):
