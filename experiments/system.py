@@ -21,7 +21,13 @@ SCENE = 23
 
 # The color of each part.
 LAYOUT, NOISE, ENCODER, GENERATOR, DISCRIMINATOR = range(1, 6)
-PARTS = {1: "#0072B2", 2: "#D55E00", 3: "#009E73", 4: "#8E5AA8", 5: "#B58900"}
+PARTS = {
+    LAYOUT: "#0072B2",
+    NOISE: "#D55E00",
+    ENCODER: "#009E73",
+    GENERATOR: "#8E5AA8",
+    DISCRIMINATOR: "#B58900",
+}
 TEXT = "0.25"
 LINE = "0.35"
 FAINT = 0.18  # how visible a part is that is not lit

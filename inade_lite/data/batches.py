@@ -67,10 +67,8 @@ def _random_window(size, crop, rng):
     return np.s_[..., top : top + crop_height, left : left + crop_width]
 
 
-def scene_batches(dataset, scenes, batch_size=8, crop=None):
+def scene_batches(dataset, scenes, batch_size=8):
     """Yields (numbers, batch, layout) for the first `scenes` items of a dataset, batch by batch.
-
-    crop: as in `augment`; the place of the k-th item's crop depends on k alone.
 
     >>> import inade_lite as il
     >>> from inade_lite.data.batches import scene_batches
@@ -80,8 +78,6 @@ def scene_batches(dataset, scenes, batch_size=8, crop=None):
     for first in range(0, scenes, batch_size):
         numbers = range(first, min(first + batch_size, scenes))
         items = [dataset[i] for i in numbers]
-        if crop is not None:
-            items = [augment(item, np.random.default_rng(i), crop) for i, item in zip(numbers, items, strict=True)]
         batch = collate(items)
         yield numbers, batch, Layout.of(batch, dataset)
 

@@ -14,6 +14,7 @@ from ..generator import ResidualBlock
 from ..layers import INADE
 from ..maps import Layout
 from ..noise import sample_noise
+from ..waves import OCTAVES
 
 # ---- Kinds of answers
 
@@ -235,14 +236,14 @@ def _is_residual_block(block_class):
     return True
 
 
-def _held_duel(steps=400, rate=0.2, limit=0.5):
-    """The path [steps + 1, 2] of theta and psi, with psi cut to -limit to limit."""
+def _held_duel():
+    """The path [401, 2] of theta and psi, at a rate of 0.2, with psi cut to -0.5 to 0.5."""
     theta, psi = 0.0, 0.0
     path = [(theta, psi)]
-    for _ in range(steps):
+    for _ in range(400):
         slope = -1.0 * (1 - psi > 0) + theta * (1 + psi * theta > 0)
-        psi = float(np.clip(psi - rate * slope, -limit, limit))
-        theta = theta + rate * psi
+        psi = float(np.clip(psi - 0.2 * slope, -0.5, 0.5))
+        theta = theta + 0.2 * psi
         path.append((theta, psi))
     return np.array(path)
 
@@ -260,10 +261,10 @@ def _is_own_folder(dataset):
 # ---- Notebook 10: stripes
 
 
-def _left_over(width, octaves=(8, 8 * 2**0.5, 16)):
-    """The share of the variance of a period of 6 pixels that sines and cosines of these octaves do not hold."""
+def _left_over(width):
+    """The share of the variance of a period of 6 pixels that sines and cosines of the octaves do not hold."""
     x = np.arange(width)
-    known = np.stack([f(2 * np.pi * x * octave / 64) for octave in octaves for f in (np.cos, np.sin)], axis=1)
+    known = np.stack([f(2 * np.pi * x * octave / 64) for octave in OCTAVES for f in (np.cos, np.sin)], axis=1)
     wanted = np.cos(2 * np.pi * x / 6)
     rest = wanted - known @ np.linalg.lstsq(known, wanted, rcond=None)[0]
     return rest.var() / wanted.var()
