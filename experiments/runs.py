@@ -71,8 +71,9 @@ def _all_runs():
     for seed in SEEDS:
         runs[f"inade_positions_{seed}"] = Run(patterns | {"seed": seed})
     # One size up. A generator that doubles once more has weights of the same shapes.
-    larger = patterns | {"num_upsamplings": 5, "discriminator_scales": 3}
-    runs["inade_128"] = Run(larger, 6000, "inade_128", "wobbly", size=128, start="inade_positions")
+    larger = patterns | {"num_upsamplings": 5, "discriminator_scales": 3, "batch_size": 4}
+    falling = {"decay_from": 2200, "decay_steps": 800}
+    runs["inade_128"] = Run(larger | falling, 3000, "inade_128", "wobbly", size=128, start="inade_positions")
     # The control: another town, whose patterns are others.
     runs["other_town_inade_0"] = Run(settings("inade"), town="other")
     runs["other_town_inade_positions_0"] = Run(patterns, town="other")
@@ -80,10 +81,17 @@ def _all_runs():
     runs["independent_noise_0"] = Run(settings("independent_noise", lambda_kl=il.TrainConfig.lambda_kl / 18))
     for method in ("no_encoder", "plain_encoder", "scale_noise", "shift_noise"):
         runs[f"{method}_0"] = Run(settings(method))
+    runs["no_plain_share_0"] = Run(settings("inade", plain_share=0.0))
     return runs
 
 
 RUNS = _all_runs()
+
+# What a perfect generator would paint: ToyTown's own pictures, drawn again, in both sizes. Nothing is trained.
+TRUTHS = {"truth": Run({}, steps=0), "truth_128": Run({}, steps=0, size=128)}
+
+# Everything that leaves a record.
+RECORDED = TRUTHS | RUNS | TRIES
 
 
 def record_path(name):
@@ -128,7 +136,7 @@ def data_version(town=None):
 
 def train(name):
     """Train a run or a try to its end, from its last checkpoint if there is one. Returns the path of its model."""
-    run = (RUNS | TRIES)[name]
+    run = RECORDED[name]
     folder = WORK / name
     new_train, new_val = TOWNS[run.town]
     town = new_train("train", run.size, length=TRAIN_SCENES)
@@ -192,14 +200,14 @@ def _shipped_path(run):
 
 
 def record(name, path, again=False):
-    """Measure the model of a run or a try, or with path None the truth, and write its record.
+    """Measure the model of a run or a try, or with path None a truth, and write its record.
 
     again: the model was recorded before; where it was trained stays.
     """
     machine = {"processor": cpu_model(), "paddle": paddle.__version__}
     if again:
         machine = recorded(name)["machine"]
-    run = (RUNS | TRIES).get(name, Run({}))  # the truth is ToyTown's
+    run = RECORDED[name]
     _, new_val = TOWNS[run.town]
     town = new_val("val", run.size)
     scenes, samples = SCENES, SAMPLES
@@ -245,7 +253,7 @@ def main():
     """The command line."""
     shipped = {name: run for name, run in RUNS.items() if run.ships_as and _shipped_path(run).exists()}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", choices=[*RUNS, *TRIES, "truth"])
+    parser.add_argument("name", nargs="?", choices=RECORDED)
     parser.add_argument("--measure", action="store_true", help="measure the shipped model again, without training")
     parser.add_argument("--shipped", action="store_true", help="the names of the runs whose models ship")
     arguments = parser.parse_args()
@@ -253,8 +261,8 @@ def main():
     if arguments.shipped:
         print(" ".join(shipped))
     elif name is None:
-        print(" ".join(["truth", *RUNS]))
-    elif name == "truth":
+        print(" ".join([*TRUTHS, *RUNS]))
+    elif name in TRUTHS:
         record(name, None)
     elif arguments.measure:
         if name not in shipped:

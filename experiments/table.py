@@ -18,7 +18,7 @@ from inade_lite.methods import METHODS
 from inade_lite.metrics import Estimate
 from tools import markdown
 
-from .runs import RESULTS, ROOT, RUNS, STROKES, record_path, recorded
+from .runs import RESULTS, ROOT, RUNS, STROKES, TRUTHS, record_path, recorded
 from .tries import START, ideas, settings, tries
 
 README = ROOT / "README.md"
@@ -31,6 +31,7 @@ SHORT_MARK = "make table, short"
 PATTERNS_MARK = "make table, patterns"
 STROKES_MARK = "make table, strokes"
 CONTROL_MARK = "make table, control"
+LARGER_MARK = "make table, 128"
 
 # The other methods but INADE are its ablations.
 RIVALS = ("spade", "clade", "spade_vae", "class_noise")
@@ -70,36 +71,32 @@ SHORT_ROWS = (
 )
 
 
+# What is particular about a run of INADE, beside its method.
+PARTICULAR = {"inade_town": "no wobbly streets", "no_plain_share_0": "no plain share"}
+
+
 # ---- From records to rows
 
 
 def rows():
-    """The rows of the table from the records of all runs that are done: the truth, then as in `RUNS`.
+    """The rows of the table from the records of all runs at 64x64 that are done: the truth, then as in `RUNS`.
 
     >>> from experiments.table import rows
     >>> [row["name"] for row in rows()][:3]
     ['truth', 'inade', 'inade_town']
     """
     groups = {}
-    for name in ("truth", *RUNS):
-        run = RUNS.get(name)
-        if run and (run.town == "other" or run.size != 64):
-            continue  # it is measured on other pictures
-        if record_path(name).exists():
-            method = re.sub(r"_\d$", "_short", name)  # all seeds of one method
-            groups.setdefault(method, []).append(recorded(name))
+    for name in _done(64):
+        method = re.sub(r"_\d$", "_short", name)  # all seeds of one method
+        groups.setdefault(method, []).append(recorded(name))
     return [_row(name, records) for name, records in groups.items()]
 
 
 def _row(name, records):
     """One row, a dict, from the records of one method: one for each seed."""
     first = records[0]
-    row = {"name": name}
-    if name == "truth":
-        row["title"] = "the truth, drawn again"
-        row["steps"] = 0
-    else:
-        row["title"] = _title(first)
+    row = {"name": name, "title": _title(first), "steps": 0}
+    if "model" in first:
         row["steps"] = first["model"]["steps"]
         row["method"] = first["model"]["train_config"]["method"]
     row["runs"] = [record["run"] for record in records]
@@ -119,10 +116,12 @@ def _row(name, records):
 
 def _title(record):
     """The title of a run's row: its method's, and what is particular about it."""
+    if "model" not in record:
+        return "the truth, drawn again"
     if "tuned" in record["run"]:
         return f"{record['title']}, tuned"
-    if record["run"] == "inade_town":
-        return f"{record['title']}, no wobbly streets"
+    if record["run"] in PARTICULAR:
+        return f"{record['title']}, {PARTICULAR[record['run']]}"
     side = record["model"].get("image_size", [64])[0]
     if side != 64:
         return f"{record['title']}, {side}×{side}"
@@ -131,6 +130,8 @@ def _title(record):
 
 def _title_and_steps(record):
     """The same where the steps have no column of their own."""
+    if "model" not in record:
+        return _title(record)
     return f"{_title(record)}, {record['model']['steps']} steps"
 
 
@@ -240,27 +241,42 @@ def cell(value, digits=None):
 
 def strokes():
     """How the models that ship paint streets that a brush has drawn, in Markdown."""
-    lines = []
-    for name in ("truth", *RUNS):
-        record = recorded(name) if record_path(name).exists() else {}
-        if "strokes" in record:
-            title = "the truth, drawn again"
-            if name != "truth":
-                title = _title_and_steps(record)
-            lines.append([title, *(cell(record["strokes"][measure]) for measure in STROKES)])
+    names = [name for name in _done(64) if "strokes" in recorded(name)]
+    lines = [_line(name, STROKES, of="strokes") for name in names]
     return markdown.table(["", *(QUALITY[measure] for measure in STROKES)], lines)
 
 
 def control():
     """INADE without and with positions in a town whose patterns are others, in Markdown."""
     columns = ("pattern_distance", "kinds_kept", "lite0_kid", "spread_ratio", "mean_iou")
-    lines = []
-    for name, run in RUNS.items():
-        if run.town == "other" and record_path(name).exists():
-            record = recorded(name)
-            cells = [cell(record["measures"][measure]) for measure in columns]
-            lines.append([_title_and_steps(record), *cells])
+    lines = [_line(name, columns) for name in _done(64, town="other")]
     return markdown.table(["in the other town", *(ALL[measure] for measure in columns)], lines)
+
+
+def larger():
+    """The model of 128x128 beside the truth of that size, in Markdown; last its Lite0-KID on streets of strokes."""
+    columns = ("pattern_distance", "kinds_kept", "spread_ratio", "correlation", "mean_iou", "lite0_kid")
+    lines = []
+    for name in _done(128):
+        on_strokes = recorded(name)["strokes"]["lite0_kid"]
+        lines.append([*_line(name, columns), cell(on_strokes)])
+    head = ["at 128×128", *(ALL[measure] for measure in columns), "the same on strokes (0)"]
+    return markdown.table(head, lines)
+
+
+def _done(size, town="town"):
+    """The names of the truths and the runs of this size that are recorded; town: what they are measured on."""
+    return [
+        name
+        for name, run in (TRUTHS | RUNS).items()
+        if run.size == size and (run.town == "other") == (town == "other") and record_path(name).exists()
+    ]
+
+
+def _line(name, columns, of="measures"):
+    """The cells of a record: its title with its steps, then these measures."""
+    record = recorded(name)
+    return [_title_and_steps(record), *(cell(record[of].get(measure)) for measure in columns)]
 
 
 # ---- The goals
@@ -469,6 +485,7 @@ def main():
     markdown.write_into(PAGE, report(table), MARK)
     markdown.write_into(PAGE, strokes(), STROKES_MARK)
     markdown.write_into(PAGE, control(), CONTROL_MARK)
+    markdown.write_into(PAGE, larger(), LARGER_MARK)
     markdown.write_into(README, short(table), SHORT_MARK)
     markdown.write_into(LOG, tuning(), MARK)
     markdown.write_into(LOG, patterns(), PATTERNS_MARK)

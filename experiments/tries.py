@@ -15,6 +15,9 @@ TRY_STEPS = 1000
 TRY_SCENES = 64
 TRY_SAMPLES = 4
 
+# Of a failure: enough to see it.
+FAILURE_STEPS = 600
+
 
 class Run(NamedTuple):
     """One training. fields: what differs from TrainConfig's defaults; ships_as: its name in data/pretrained.
@@ -114,7 +117,26 @@ def ideas():
     return found
 
 
-TRIES = {name: run for method in START for name, run in tries(method).items()} | ideas()
+def failures():
+    """INADE with its usual settings, and with one that breaks it, {name: Run}.
+
+    >>> from experiments.tries import failures
+    >>> list(failures())[:2]
+    ['failures.usual', 'failures.no_plain_share']
+    """
+    usual = il.TrainConfig()
+    changes = {
+        "usual": {},
+        "no_plain_share": {"plain_share": 0.0},
+        "no_kl": {"lambda_kl": 0.0},
+        "much_kl": {"lambda_kl": 10 * usual.lambda_kl},
+        "no_feature": {"lambda_feature": 0.0},
+        "fast_discriminator": {"learning_rate_d": 10 * usual.learning_rate_d},
+    }
+    return {f"failures.{name}": Run(settings("inade", **change), FAILURE_STEPS) for name, change in changes.items()}
+
+
+TRIES = {name: run for method in START for name, run in tries(method).items()} | ideas() | failures()
 
 
 if __name__ == "__main__":

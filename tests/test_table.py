@@ -22,22 +22,25 @@ def test_the_table_is_what_was_recorded():
     assert stored[0]["name"] == "truth"
     assert table.report(stored) in table.PAGE.read_text("utf-8")
     assert table.short(stored) in table.README.read_text("utf-8")
+    assert table.larger() in table.PAGE.read_text("utf-8")
 
 
 def test_every_record_is_of_a_run_that_make_trains_on_todays_data():
     names = {path.stem for path in runs.RESULTS.glob("*.json")} - {"table"}
-    assert names <= {"truth", *runs.RUNS}
+    assert names <= runs.RECORDED.keys()
     assert {path.stem for path in (runs.RESULTS / "tries").iterdir()} == set(tries.TRIES)
     records = {name: recorded(name) for name in names | set(tries.TRIES)}
-    versions = {town: runs.data_version(new_val("val", 64)) for town, (_, new_val) in TOWNS.items()}
-    assert versions["town"] == versions["wobbly"] == runs.data_version() != versions["other"]
+    versions = {}
+    for town, (_, new_val) in TOWNS.items():
+        versions |= {(town, size): runs.data_version(new_val("val", size)) for size in (64, 128)}
+    assert versions["town", 64] == versions["wobbly", 64] == runs.data_version() != versions["other", 64]
     for name, record in records.items():
         scenes, samples = (64, 4) if name in tries.TRIES else (256, 8)
-        run = (runs.RUNS | tries.TRIES).get(name)
-        assert record["data"] == versions[run.town if run else "town"]
+        run = runs.RECORDED[name]
+        assert record["data"] == versions[run.town, run.size]
         assert record["measured"] == {"scenes": scenes, "samples": samples, "seed": 0}
-    for name in records.keys() - {"truth"}:
-        told, run = records[name]["model"], (runs.RUNS | tries.TRIES)[name]
+    for name in records.keys() - runs.TRUTHS.keys():
+        told, run = records[name]["model"], runs.RECORDED[name]
         assert told["steps"] == run.steps
         then = il.TrainConfig(**told["train_config"])  # a field that came later has its default
         assert then == il.TrainConfig(**run.fields), name
@@ -172,7 +175,8 @@ def test_a_report_takes_the_place_of_the_one_before_and_no_text_is_lost(tmp_path
 
 def test_inade_and_each_rival_have_the_same_tries():
     assert set(tries.START) == {"inade", *table.RIVALS}
-    assert {run.steps for run in tries.TRIES.values()} == {1000}
+    for method in tries.START:
+        assert {run.steps for run in tries.tries(method).values()} == {1000}
     for method in tries.START:
         first, *others = (run.fields for run in tries.tries(method).values())
         assert first["method"] == method
@@ -199,8 +203,9 @@ def test_the_training_log_tells_the_tries():
 def test_the_page_tells_how_painted_streets_look_of_every_model_that_ships():
     found = table.strokes()
     assert found in table.PAGE.read_text("utf-8")
+    of_this_size = [name for name in SHIPPED.values() if runs.RUNS[name].size == 64]
     before = 1  # what INADE was before it had seen wobbly streets
-    assert len(found.splitlines()) == 2 + 1 + len(SHIPPED) + before
+    assert len(found.splitlines()) == 2 + 1 + len(of_this_size) + before
 
 
 def test_the_page_tells_what_wobbly_streets_gain_and_who_paints_strokes_best():
@@ -213,7 +218,8 @@ def test_the_page_tells_what_wobbly_streets_gain_and_who_paints_strokes_best():
     for one, other in pairs:
         assert table.verdict(il.metrics.Estimate(*one), il.metrics.Estimate(*other)) == "a tie"
     assert "INADE with positions has the least Lite0-KID here, within the interval of the long INADE's." in text
-    kid = {name: il.metrics.Estimate(*recorded(name)["strokes"]["lite0_kid"]) for name in SHIPPED.values()}
+    of_this_size = [name for name in SHIPPED.values() if runs.RUNS[name].size == 64]
+    kid = {name: il.metrics.Estimate(*recorded(name)["strokes"]["lite0_kid"]) for name in of_this_size}
     assert min(kid, key=lambda name: kid[name].value) == "inade_positions"
     assert table.verdict(kid["inade_positions"], kid["inade"]) == "a tie"
 
