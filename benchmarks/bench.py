@@ -520,7 +520,7 @@ def draw(record):
             column[1].set_xlabel("side of the map, pixels" if axis == "side" else axis)
         axes[0, 0].set_ylabel("forward + backward, ms")
         axes[1, 0].set_ylabel("memory, MB")
-        axes[0, 0].legend(frameon=False)
+        axes[0, 0].legend()
         figure.suptitle(record["set_up"]["processor"], fontsize=10)
     plt.close(figure)
     return figure

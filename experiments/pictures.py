@@ -67,7 +67,7 @@ def rivals(draws=7):
     return _grid(rows, scale=2)
 
 
-def click(street=148, seed=1, clicks=(12, 14, 16)):
+def click(street=148, seed=16, clicks=(8, 21, 4)):
     """A street, the same street with its front car drawn again for each of some clicks, and the pixels that changed.
 
     street: its number in the val split. seed: of the noise before the clicks; clicks: the seeds of the car's noise.

@@ -19,18 +19,16 @@ HEIGHT = 400
 # Of the val split: clean in the model's samples, with cars in all of its lanes.
 SCENE = 23
 
-# The color of each part.
+# The color of each part, with a contrast of 3 on white and on near-black as those of `figures`.
 LAYOUT, NOISE, ENCODER, GENERATOR, DISCRIMINATOR = range(1, 6)
 PARTS = {
     LAYOUT: "#0072B2",
     NOISE: "#D55E00",
     ENCODER: "#009E73",
-    GENERATOR: "#8E5AA8",
-    DISCRIMINATOR: "#B58900",
+    GENERATOR: "#9A6CB4",
+    DISCRIMINATOR: "#BF8300",
 }
-TEXT = "0.25"
-LINE = "0.35"
-FAINT = 0.18  # how visible a part is that is not lit
+FAINT = 0.45  # how visible a part is that is not lit
 
 # {what a notebook is about: the parts that are lit}
 LIT = {
@@ -46,7 +44,7 @@ LIT = {
 
 @functools.lru_cache(maxsize=1)
 def run(scene=SCENE):
-    """Every array of the picture: one pass through the shipped model and through a discriminator as training builds it.
+    """Every array of the picture: one pass through the best model and through a discriminator as training builds it.
 
     >>> from experiments.system import run
     >>> list(run()["fake"].shape)
@@ -54,7 +52,7 @@ def run(scene=SCENE):
     """
     town = il.ToyTown("val", 64)
     item = town[scene]
-    model = il.load_pretrained("inade")
+    model = il.load_pretrained("inade_positions")
     generator = model.generator
     layout = il.Layout.of(il.collate([item]), town)
     trainer = il.Trainer(il.TrainConfig(), il.ToyTown("train", 64, length=8))
@@ -89,7 +87,8 @@ def draw(lit=tuple(PARTS), scene=SCENE):
     """
     found = run(scene)
     size = (WIDTH / figures.DPI, HEIGHT / figures.DPI)
-    figure = plt.figure(figsize=size, dpi=figures.DPI)
+    with figures.style():
+        figure = plt.figure(figsize=size, dpi=figures.DPI)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0))
     axes.set_axis_off()
@@ -175,11 +174,11 @@ def _draw_arrows(axes):
     _arrow(axes, (545, 296), (600, 296))
     _arrow(axes, (728, 280), (785, 240))
     # From the real picture over the top to the discriminator.
-    axes.plot([84, 84, 862], [44, 22, 22], color=LINE, linewidth=1.3)
+    axes.plot([84, 84, 862], [44, 22, 22], color=figures.INK, linewidth=1.3)
     _arrow(axes, (862, 22), (862, 120))
-    _text(axes, 377, 96, "KL", color=LINE)
-    _text(axes, 377, 130, "training\nonly", color=LINE, fontsize=7)
-    _text(axes, 664, 200, "losses: pixels and features\nlike the real picture's", color=LINE)
+    _text(axes, 377, 96, "KL")
+    _text(axes, 377, 130, "training\nonly", fontsize=7)
+    _text(axes, 664, 200, "losses: pixels and features\nlike the real picture's")
 
 
 # ---- What they are drawn with
@@ -194,7 +193,7 @@ def _picture(axes, image, left, top, side, **options):
     axes.imshow(image, extent=extent, interpolation="nearest", aspect="auto", **options)
 
 
-def _text(axes, x, y, text, color=TEXT, fontsize=8, **options):
+def _text(axes, x, y, text, color=figures.INK, fontsize=8, **options):
     axes.text(x, y, text, ha="center", va="center", color=color, fontsize=fontsize, **options)
 
 
@@ -232,7 +231,7 @@ def _arrow(axes, start, end, linestyle="-"):
         end,
         arrowstyle="-|>",
         mutation_scale=11,
-        color=LINE,
+        color=figures.INK,
         linewidth=1.3,
         linestyle=linestyle,
         shrinkA=0,

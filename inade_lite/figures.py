@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 
 from .data.images import to_uint8
@@ -16,22 +17,40 @@ from .data.images import to_uint8
 # A figure of w × h inches has 100 w × 100 h pixels, so pixel art is scaled by whole numbers.
 DPI = 100
 
-# Okabe and Ito's colors, which the color-blind can tell apart, too; without yellow, which is too pale for lines.
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+# The color of texts, axes and lines: on JupyterLab's white and on its near-black its contrast is above 4.
+INK = "#7a7a7a"
 
-# The notebooks' settings of matplotlib.
+# Okabe and Ito's colors, which the color-blind can tell apart, too. Without yellow; orange and sky blue are darker than
+# theirs, so that lines have a contrast of 3 on white and on near-black.
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#BF8300", "#3B97CD", INK]
+
+# The notebooks' settings of matplotlib. A figure is transparent: it lies on the page, be that light or dark.
 STYLE = {
     "figure.dpi": DPI,
+    "figure.facecolor": "none",
     "savefig.dpi": DPI,
     "savefig.bbox": None,
+    "savefig.facecolor": "none",
     "font.size": 10,
+    "text.color": INK,
+    "axes.titlecolor": INK,
     "axes.titlesize": 10,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.prop_cycle": plt.cycler(color=COLORS),
     "axes.grid": True,
-    "grid.color": "0.92",
     "axes.axisbelow": True,
+    "grid.color": INK,
+    "grid.alpha": 0.25,
+    "xtick.color": INK,
+    "xtick.labelcolor": INK,
+    "ytick.color": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
 }
 
 
@@ -39,8 +58,8 @@ def style():
     """A context with the notebooks' settings: `with style(): fig, ax = plt.subplots()`.
 
     >>> with style():
-    ...     plt.rcParams["grid.color"]
-    '0.92'
+    ...     plt.rcParams["text.color"] == INK
+    True
     """
     return plt.rc_context(STYLE)
 
@@ -125,10 +144,10 @@ class _Canvas:
         axes.set_axis_off()
         return axes
 
-    def add_picture(self, picture, left, top, width, height):
-        """Axes that are filled by a picture [h, w, 3], whose pixels stay squares with sharp edges."""
+    def add_picture(self, picture, left, top, width, height, **options):
+        """Axes that are filled by a picture [h, w, 3 or 4], whose pixels stay squares with sharp edges."""
         axes = self.add_axes(left, top, width, height)
-        axes.imshow(picture, interpolation="nearest", aspect="auto")
+        axes.imshow(picture, interpolation="nearest", aspect="auto", **options)
         return axes
 
 
@@ -138,6 +157,7 @@ def _pixels(image):
     return image if image.dtype == np.uint8 and image.shape[-1] == 3 else to_image(image)
 
 
+@style()
 def show_grid(images, titles=None, row_titles=None, columns=None, scale=4, gap=4):
     """Images of one size in rows of `columns` (default: up to 8), each pixel drawn as `scale`² pixels.
 
@@ -186,6 +206,7 @@ def show_grid(images, titles=None, row_titles=None, columns=None, scale=4, gap=4
     return canvas.figure
 
 
+@style()
 def show_scene(item, dataset, scale=4):
     """Image, label map and instance map of an item of `dataset` side by side, and a legend of its classes.
 
@@ -215,7 +236,7 @@ def show_scene(item, dataset, scale=4):
     for k in np.unique(label):
         color = dataset.class_colors[k] / 255
         name = dataset.class_names[k]
-        handles.append(Patch(facecolor=color, edgecolor="0.6", linewidth=0.5, label=name))
+        handles.append(Patch(facecolor=color, edgecolor=INK, linewidth=0.5, label=name))
     canvas.figure.legend(
         handles=handles,
         loc="upper right",
@@ -250,6 +271,7 @@ def show_items(dataset, indices, scale=4):
     )
 
 
+@style()
 def show_array(array, title=None, mask=None, cell=34):
     """A small 2-D array as a grid of colored cells with its numbers; where `mask` is 0, a cell is faded.
 
@@ -264,27 +286,31 @@ def show_array(array, title=None, mask=None, cell=34):
     if array.ndim != 2 or array.size > 400:
         raise ValueError(f"show_array draws up to 400 numbers [H, W], got the shape {list(array.shape)}")
     colors, texts = _cells(array)
-    if mask is None:
-        shown = np.ones(array.shape, bool)
-    else:
+    shown = np.ones(array.shape, bool)
+    if mask is not None:
         shown = to_array(mask).astype(bool)
+        colors[~shown] = to_rgba(INK, 0.1)
 
     rows, columns = array.shape
     longest = max(map(len, texts.flat))
-    cell_width = max(cell, 10 + 8 * longest)
+    cell_width = max(cell, 10 + 9 * longest)
     width = columns * cell_width
     height = rows * cell
     above = 24 if title else 2
     title_width = 7 * len(title or "")
     canvas = _Canvas(max(width, title_width) + 4, above + height + 2)
-    picture = np.where(shown[..., None], colors, 0.97)
-    axes = canvas.add_picture(picture, (canvas.width - width) / 2, above, width, height)
+    # Between the cells the page shines through.
+    picture = colors.repeat(cell, 0).repeat(cell_width, 1)
+    y, x = np.indices(picture.shape[:2], sparse=True)
+    between = (y % cell == 0) | (y % cell == cell - 1) | (x % cell_width == 0) | (x % cell_width == cell_width - 1)
+    picture[between] = 0
+    left = (canvas.width - width) // 2
+    extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    axes = canvas.add_picture(picture, left, above, width, height, extent=extent)
 
     for row, column in np.ndindex(rows, columns):
-        color = "black" if shown[row, column] else "0.75"
+        color = "black" if shown[row, column] else to_rgba(INK, 0.6)
         axes.text(column, row, texts[row, column], ha="center", va="center", color=color, fontsize=11)
-    axes.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, color="white", linewidth=1.5)
-    axes.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, color="white", linewidth=1.5)
     if title:
         axes.set_title(title, fontsize=10, pad=5)
     plt.close(canvas.figure)
@@ -292,7 +318,7 @@ def show_array(array, title=None, mask=None, cell=34):
 
 
 def _cells(array):
-    """The colors [H, W, 3] in 0..1 and the texts [H, W] of the numbers [H, W]."""
+    """The colors [H, W, 4] in 0..1 and the texts [H, W] of the numbers [H, W]."""
     if np.issubdtype(array.dtype, np.integer) and array.min() >= 0:
         colors = color_instances(array) / 255
         texts = array.astype(str)
@@ -303,7 +329,8 @@ def _cells(array):
         colors = np.repeat(gray[..., None], 3, -1)
         texts = np.vectorize("{:.3g}".format)(array)
     pale = 0.45 + 0.55 * colors  # so that black numbers can be read
-    return pale, texts
+    opaque = np.dstack([pale, np.ones(array.shape)])
+    return opaque, texts
 
 
 # ---- Charts
@@ -330,7 +357,7 @@ def show_classes(dataset, summary, count=20):
         size = (9, 0.6 + 0.22 * len(order))
         figure, axes = plt.subplots(1, 2, figsize=size, sharey=True, layout="constrained")
         for panel, (title, values) in zip(axes, panels.items(), strict=True):
-            panel.barh(names, values, color=colors, edgecolor="0.6", linewidth=0.5)
+            panel.barh(names, values, color=colors, edgecolor=INK, linewidth=0.5)
             panel.set_title(title)
             panel.grid(axis="y", visible=False)
     plt.close(figure)

@@ -13,9 +13,9 @@ class INADE(nn.Layer):
 
         out = (w0[l] * n0[i] + b0[l]) * norm(x) + (w1[l] * n1[i] + b1[l]),        n = fc_noise(noise)
 
-    for a pixel of class l and instance i. Class l owns a distribution of scales and one of shifts, with mean b[l]
-    and a deviation proportional to w[l]; instance i draws from both through its noise. Unlike in SPADE, there is no
-    "1 +" in the scale.
+    for a pixel of class l and instance i. Class l owns a distribution of scales and one of shifts; instance i draws
+    from both through its noise. With n = z A + a and z from N(0, 1) a channel has the mean w[l] a + b[l] and the
+    deviation |w[l]| |A|, where |A| is the length of its column of A. Unlike in SPADE, there is no "1 +" in the scale.
 
     channels: C. num_classes: L. noise_dim: Z. norm: "instance" or "batch", without learned parameters.
     sketch: also merge a sketch map, by a 3x3 convolution of it and a 1x1 convolution of both.

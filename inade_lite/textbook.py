@@ -143,7 +143,7 @@ def instance_conv(layer, x, layout):
     taps = taps * mask
     taps = taps.reshape([n, c * k * k, -1])  # [N, C, K*K, windows] -> [N, C*K*K, windows]
     weight = layer.weight.flatten(1)  # [O, C, K, K] -> [O, C*K*K]
-    out = paddle.einsum("cm,nml->ncl", weight, taps)
+    out = paddle.einsum("om,nmq->noq", weight, taps)
     out = out + layer.bias.unsqueeze(-1)  # [N, O, windows]
     height = (h + 2 * p - k) // s + 1
     width = (w + 2 * p - k) // s + 1

@@ -245,11 +245,12 @@ class Trainer:
 
     # ---- Many steps
 
-    def fit(self, steps, folder=None, on_preview=None, progress=True):
+    def fit(self, steps, folder=None, on_preview=None, progress=True, preview_at=()):
         """Train for so many more steps.
 
         folder: where to keep losses.csv, the previews and the checkpoint; ValueError if it holds another run.
         on_preview: called as on_preview(trainer) with every preview. progress: whether to show a bar.
+        preview_at: steps that have a preview besides those of every `preview_every`; 0 is before the first one.
 
         Ctrl-C finishes the step, saves the checkpoint (with a folder) and raises KeyboardInterrupt.
         FloatingPointError if a loss is no longer finite; the last checkpoint is left as it was.
@@ -269,6 +270,8 @@ class Trainer:
         start_time = time.perf_counter() - self.seconds
         last = self.steps_done + steps
         unlogged = {}  # the loss terms since the last row of the log, {name: [scalar, ...]}
+        if self.steps_done == 0 and 0 in preview_at:
+            self._show(folder, on_preview)
         with _deferred_interrupt() as interrupted, tqdm(total=steps, unit="step", disable=not progress) as bar:
             while self.steps_done < last and not interrupted:
                 for name, value in self.step(next(source)).items():
@@ -279,7 +282,7 @@ class Trainer:
                     bar.set_postfix({name: f"{row[name]:.2f}" for name in unlogged})
                     unlogged = {}
                 bar.update()
-                if self.steps_done % config.preview_every == 0:
+                if self.steps_done % config.preview_every == 0 or self.steps_done in preview_at:
                     self._show(folder, on_preview)
                 if folder and self.steps_done % config.save_every == 0:
                     self._save_sound(folder, unlogged)

@@ -1,14 +1,21 @@
 """The figures, read back as pixels where pixels matter."""
 
+import base64
 import csv
+import io
 
 import matplotlib.pyplot as plt
 import numpy as np
 import paddle
 import pytest
+from IPython.core.pylabtools import print_figure
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb, to_rgba
+from matplotlib.text import Text
+from PIL import Image
 
 import inade_lite as il
+from experiments import system
 from inade_lite import figures
 from inade_lite.data.toy_town import ToyTown
 
@@ -44,6 +51,77 @@ def nothing_is_left_behind():
     yield
     assert dict(plt.rcParams) == before
     assert not plt.get_fignums(), "an open figure is drawn twice in a notebook"
+
+
+# ---- Both themes
+
+
+PAGES = {"light": "#ffffff", "dark": "#111111"}  # JupyterLab's
+ROWS = [{"step": k, "kl": 1.0 + k, "pixel": 2.0} for k in range(3)]
+DRAWN = {
+    "grid": lambda: figures.show_grid([TOWN[0]["image"]] * 2, titles=["a", "b"], row_titles=["row"]),
+    "grid without titles": lambda: figures.show_grid([TOWN[0]["image"]]),
+    "scene": lambda: figures.show_scene(TOWN[0], TOWN),
+    "items": lambda: figures.show_items(TOWN, [0, 1]),
+    "array": lambda: figures.show_array([[0, 1], [1, 2]], "title", mask=[[1, 0], [0, 0]]),
+    "classes": lambda: figures.show_classes(TOWN, il.data.summarize(ToyTown("val", 32, length=2))),
+    "losses": lambda: figures.plot_losses(ROWS),
+    "times": lambda: figures.show_times({"slow": [30.0], "fast": [10.0]}),
+    "system": lambda: system.draw(system.LIT["noise"]),
+}
+every_figure = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+
+
+def contrast(color, page):
+    """WCAG's contrast of two opaque colors, 1 to 21."""
+    light = []
+    for shade in (color, page):
+        share = np.array(to_rgb(shade))
+        linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+        light.append(linear @ [0.2126, 0.7152, 0.0722])
+    return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_ink_and_colors_can_be_seen_on_both_pages(page):
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast(figures.INK, page) > 4
+    assert min(contrast(color, page) for color in [*figures.COLORS, *system.PARTS.values()]) > 3
+
+
+@every_figure
+def test_a_notebook_shows_it_without_a_page_of_its_own(draw):
+    """As the inline backend prints it: with a margin, which is the page's."""
+    printed = print_figure(draw(), fmt="png", base64=True)
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(printed))))
+    assert pixels.shape[2] == 4 and not pixels[[0, 0, -1, -1], [0, -1, 0, -1], 3].any()
+    assert (pixels[..., 3] == 255).any()
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_is_written_on_the_page_can_be_read_on_both(name):
+    fig = DRAWN[name]()
+    rendered(fig)  # draws the labels of the ticks
+    written = {to_hex(text.get_color()) for text in fig.findobj(Text) if text.get_text()}
+    if name == "array":
+        written.remove("#000000")  # the numbers in colored cells
+    for color in written:
+        assert min(contrast(color, page) for page in PAGES.values()) > 3, color
+
+
+def test_numbers_are_black_in_colored_cells_and_ink_in_faded_ones():
+    fig = figures.show_array([[0, 1], [1, 2]], mask=[[1, 0], [0, 1]])
+    black, *faded, last = (text.get_color() for text in fig.axes[0].texts)
+    assert black == last == "black" and faded == [to_rgba(figures.INK, 0.6)] * 2
+    # A colored cell is opaque, a faded one nearly transparent, and between them is the page.
+    picture = fig.axes[0].images[0].get_array()
+    height, width = (length // 2 for length in picture.shape[:2])
+    alpha = picture[height // 4 :: height, width // 4 :: width, 3]
+    assert alpha[[0, 1], [0, 1]].tolist() == [1, 1] and alpha[[0, 1], [1, 0]].round(6).tolist() == [0.1, 0.1]
+    assert not picture[height - 1 : height + 1, ..., 3].any() and not picture[:, width - 1 : width + 1, 3].any()
+
+
+# ---- Pictures
 
 
 def test_to_image_for_one_and_many_arrays_and_tensors(random):
@@ -110,6 +188,9 @@ def test_a_small_array_shows_its_numbers_and_fades_what_is_masked():
     assert texts(figures.show_array(paddle.to_tensor([[0.5, -1 / 3]]))) == ["0.5", "-0.333"]
     with pytest.raises(ValueError, match=r"up to 400 numbers \[H, W\].*\[32, 32\]"):
         figures.show_array(TOWN[0]["label"])
+
+
+# ---- Charts
 
 
 def curve(fig, k):

@@ -1,9 +1,13 @@
-"""What notebook 3 builds by hand equals the package: values and every gradient."""
+"""What notebook 3 builds by hand equals the package: values and every gradient. And its sentences are true."""
 
+import json
+import re
+
+import nbformat
 import numpy as np
 import paddle
 import pytest
-from helpers import SEEDS, assert_close, assert_same, assert_same_weights, blocks, leaf, normal
+from helpers import ROOT, SEEDS, assert_close, assert_same, assert_same_weights, blocks, leaf, normal
 
 import inade_lite as il
 from inade_lite import textbook
@@ -101,3 +105,67 @@ def test_both_encoders_start_alike(notebook):
         paddle.seed(5)
         encoders.append(make(4, 8))
     assert_same_weights(*encoders, limit=0)
+
+
+# ---- What the prose says
+
+
+CELLS = nbformat.read(ROOT / "notebooks/03_instance_encoder.ipynb", 4).cells
+PROSE = " ".join("\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown").split())
+
+
+def leak(encoder, count=32):
+    """How far the means of neighbors that touch a recolored car move, and of all others: shares of its own move."""
+    town, touching, far = il.ToyTown("val", 64), [], []
+    for item in (town[k] for k in range(count)):
+        ids, image = item["instance"], item["image"]
+        car = ids[item["label"] == town.class_names.index("car")].min()
+        own = ids == car
+        batch = [item, item | {"image": np.where(own, np.roll(image, 1, axis=0), image)}]
+        batch = il.collate(batch)
+        with paddle.no_grad():
+            params = encoder(paddle.to_tensor(batch["image"]), il.Layout.of(batch, town))
+        means = np.concatenate([params.scale_mu.numpy(), params.bias_mu.numpy()], axis=2)
+        moves = np.linalg.norm(means[1] - means[0], axis=1)
+        padded = np.pad(own, 1)
+        near = [padded[1 + y : 65 + y, 1 + x : 65 + x] for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        neighbors = set(ids[np.any(near, axis=0)].tolist()) - {car}
+        others = set(ids.ravel().tolist()) - neighbors - {car}
+        touching += [moves[i] / moves[car] for i in neighbors]
+        far += [moves[i] / moves[car] for i in others]
+    return np.mean(touching), np.mean(far)
+
+
+def test_how_far_a_color_leaks_in_the_trained_encoder():
+    near, far = leak(il.load_pretrained("inade").encoder)
+    assert f"**trained**: {100 * near:.0f} % near the car and {100 * far:.0f} % far from it." in PROSE
+
+
+def test_what_it_says_of_the_four_encoders_is_what_it_has_printed():
+    (cell,) = (cell for cell in CELLS if '"aware, trained": influence(' in cell.source)
+    text = "".join(output.get("text", "") for output in cell.outputs)
+    rows = re.findall(r"^(\w[\w, ]+?) {2,}([\d.]+)% +([\d.]+)%$", text, re.MULTILINE)
+    shares = {name: (float(touching) / 100, float(far) / 100) for name, touching, far in rows}
+    plain, aware, bare, trained = (shares[k] for k in ("plain", "aware", "aware, no norm", "aware, trained"))
+    assert f"**trained**: {trained[0]:.0%} near the car and {trained[1]:.0%} far".replace("%", " %") in PROSE
+    assert "more than half as far as the car" in PROSE and plain[0] > 0.5
+    assert "less than half of that is left near the car, about a quarter far from it" in PROSE
+    assert aware[0] < 0.5 * plain[0] and 0.2 < aware[1] / plain[1] < 0.3
+    assert "far from the car the leak is gone" in PROSE and bare[1] < 0.001
+    assert "Near the car nearly all of it stays" in PROSE and bare[0] > 0.8 * aware[0]
+
+
+def test_its_last_section_tells_what_the_plain_encoder_measures():
+    rows = {row["name"]: row for row in json.loads((ROOT / "data/results/table.json").read_text("utf-8"))["rows"]}
+    found = {}
+    for title, name in ("INADE", "inade_short"), ("with the plain encoder", "plain_encoder_short"):
+        spread, distance = rows[name]["measures"]["spread_ratio"]["mean"], rows[name]["measures"]["lite0_kid"]
+        cells = ["{:.2f} [{:.2f}, {:.2f}]".format(*estimate) for estimate in (spread, distance)]
+        assert f"| {title} | {cells[0]} | {cells[1]} |" in PROSE
+        found[name] = spread, distance
+    (spread, distance), (plain_spread, plain_distance) = found["inade_short"], found["plain_encoder_short"]
+    assert plain_spread[2] < spread[1] and "a little less variety" in PROSE
+    assert plain_distance[2] < distance[1] and "the *better* pictures by this measure" in PROSE
+    assert "It was trained once, INADE three times, each 2000 steps long" in PROSE
+    runs = [len(rows[name]["runs"]) for name in ("plain_encoder_short", "inade_short")]
+    assert runs == [1, 3] and all(rows[name]["steps"] == 2000 for name in found)

@@ -1,9 +1,13 @@
-"""What notebook 4 builds is what the package has, and the KL divergence is one."""
+"""What notebook 4 builds is what the package has, the KL divergence is one, and its sentences say what was measured."""
 
+import json
+import re
+
+import nbformat
 import numpy as np
 import paddle
 import pytest
-from helpers import SEEDS, assert_close, assert_same, leaf, normal
+from helpers import ROOT, SEEDS, assert_close, assert_same, leaf, normal
 
 import inade_lite as il
 
@@ -97,3 +101,70 @@ def test_the_truth_of_the_small_world(notebook):
     assert (blue[kinds == 1] > red[kinds == 1]).any() and (green[kinds == 1] > red[kinds == 1]).any()
     assert layout.instances().pixels.numpy().min() > 0
     assert abs(image.numpy()).max() <= 1
+
+
+# ---- What its sentences say
+
+CELLS = nbformat.read(ROOT / "notebooks/04_noise_remapping.ipynb", 4).cells
+PROSE = "\n\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown")
+
+
+def printed(start):
+    """What the code cell that begins like this has printed when the notebook was stored."""
+    (cell,) = (c for c in CELLS if c.cell_type == "code" and c.source.startswith(start))
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def printed_table(start):
+    """The same, as {name of a row: its numbers}."""
+    rows = re.findall(r"^([a-z].*?) {2,}((?:-?\d+\.\d+ *)+)$", printed(start), re.MULTILINE)
+    return {name: [float(number) for number in numbers.split()] for name, numbers in rows}
+
+
+@pytest.mark.parametrize("name", ["conditional VAE", "posterior collapse", "aggregate posterior"])
+def test_each_name_is_given_once(name):
+    assert PROSE.count(f"**{name}**") == 1
+
+
+def test_what_scales_and_shifts_alone_can_do_is_as_recorded():
+    rows = json.loads((ROOT / "data/results/table.json").read_text("utf-8"))["rows"]
+    found = {row["name"]: row["measures"]["spread_ratio"]["mean"] for row in rows}
+    both, scale, shift = (found[f"{name}_short"] for name in ("inade", "scale_noise", "shift_noise"))
+    assert f"with {scale[0]:.3f} they vary even more than with both halves" in PROSE and scale[1] > both[2]
+    assert f"alone has {shift[0]:.3f}, a tie with both" in PROSE
+    assert shift[1] < both[2] and both[1] < shift[2]
+
+
+def test_the_planes_are_what_the_prose_says_of_them():
+    rows = list(printed_table("print(HEADER)\nfor weight, (painter").values())
+    nats, discs_off = [row[1] for row in rows], [row[5] for row in rows]
+    boxes = [row[2] for row in rows]
+    assert len(rows) == 5 and nats == sorted(nats, reverse=True)
+    assert nats[-1] < 0.05 and boxes[-1] < 0.3  # collapsed
+    assert boxes[2] > 0.7 and discs_off[2] < discs_off[0] / 2  # a good weight
+
+
+def test_the_scale_alone_brings_the_variety_back_and_finds_a_level_in_the_second_layer_only():
+    rows = printed_table('print(HEADER)\nreport("both halves"')
+    assert rows["scale only"][2] > 0.9 * rows["both halves"][2]
+    first, second = map(float, re.findall(r"\d\.\d\d", printed("@paddle.no_grad()\ndef levels")))
+    assert first < 0.15 and second > 4 * first
+
+
+def test_three_numbers_of_the_shift_say_all_and_one_of_the_scale_a_little():
+    nats = {}
+    for name in ("scale", "shift"):
+        (row,) = re.findall(rf"^{name} \[(.+)\]$", printed("batch = il.collate"), re.MULTILINE)
+        nats[name] = np.array(row.split(), float)
+    assert np.flatnonzero(nats["shift"] > 0.1).tolist() == [0, 3, 6] and np.sort(nats["shift"])[:5].max() < 0.02
+    assert np.flatnonzero(nats["scale"] > 0.02).tolist() == [0] and nats["scale"][0] < nats["shift"][6]
+    assert "numbers 0, 3 and 6" in PROSE and "of the scale, only number 0 says a little" in PROSE
+
+
+def test_the_direction_is_redder_for_every_class_and_least_for_houses():
+    direction = np.array(re.findall(r"-?\d\.\d+", printed("shifts = np.random")), float)
+    assert abs(direction).argmax() == 3 and direction[3] < -0.9  # nearly number 3, the other way
+    rise = dict(re.findall(r"^(\w+) +(-?\d\.\d\d)$", printed("twice = il.Layout"), re.MULTILINE))
+    rise = {name: float(value) for name, value in rise.items()}
+    assert len(rise) == 5 and min(rise.values()) > 0
+    assert min(rise, key=rise.get) == "house" and max(rise, key=rise.get) == "car"

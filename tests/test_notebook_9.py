@@ -1,9 +1,14 @@
-"""The measures that notebook 9 builds by hand are the package's."""
+"""The measures that notebook 9 builds by hand are the package's, and its sentences say what was measured."""
 
+import json
+import re
+
+import nbformat
 import numpy as np
 import pytest
-from helpers import SEEDS
+from helpers import ROOT, SEEDS
 
+import inade_lite as il
 from inade_lite import judge, lite0, metrics
 
 
@@ -120,3 +125,174 @@ def test_a_row_of_the_table_is_read(notebook):
     assert notebook["estimate"](row, "mean_iou").tolist() == [3, 2, 4]
     assert notebook["estimate"](row, "correlation")[:2].tolist() == [1, 0.5]
     assert np.isnan(notebook["estimate"](row, "correlation")[2]) and np.isnan(notebook["estimate"](row, "mISD")).all()
+
+
+def test_no_coin_toss_is_crowned(notebook):
+    """Rows that tie with the nearest are listed in the order of the table, whichever of them is nearest by chance."""
+    rows = [{"measures": {"locality": found}} for found in ([0.3, 0.2, 0.4], [0.1, 0.05, 0.25], [0.9, 0.8, 1.0])]
+    rows.append({"measures": {"locality": [float("nan")] * 3}})
+    assert notebook["nearest"](rows, "locality", 0) == rows[:2]
+    assert notebook["nearest"](rows, "locality", 1) == [rows[2]]
+    assert notebook["apart"]([1, 0, 2], [3, 2.5, 4]) and notebook["apart"]([3, 2.5, 4], [1, 0, 2])
+    assert not notebook["apart"]([1, 0, 2.6], [3, 2.5, 4])
+
+
+# ---- What its sentences say
+
+CELLS = nbformat.read(ROOT / "notebooks/09_measuring_diversity.ipynb", 4).cells
+PROSE = " ".join("\n\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown").split())
+ROWS = json.loads((ROOT / "data/results/table.json").read_text("utf-8"))["rows"]
+EQUALS = [row for row in ROWS if row["steps"] == min(r["steps"] for r in ROWS[1:])]
+
+
+def found(row, measure):
+    value = row["measures"].get(measure, [np.nan] * 3)
+    return metrics.Estimate(*(value["mean"] if isinstance(value, dict) else value))
+
+
+def of_level(level, measure, rows=ROWS[1:]):
+    """What was found for the rows in which one draw of noise decides this; None: no noise."""
+    values = [found(row, measure) for row in rows if il.METHODS[row["method"]].level == level]
+    return [value for value in values if np.isfinite(value.value)]
+
+
+def named(name):
+    return next(row for row in EQUALS if row["name"] == f"{name}_short")
+
+
+def below(ones, others):
+    """Whether all intervals of the first lie wholly below all those of the others."""
+    return max(one.high for one in ones) < min(other.low for other in others)
+
+
+def without(name):
+    return [row for row in EQUALS if row is not named(name) and il.METHODS[row["method"]].level]
+
+
+def ties(one, other):
+    return one.low <= other.high and other.low <= one.high
+
+
+def test_what_is_said_of_control():
+    assert "Every row with noise for each instance lies wholly below every row with noise for each class" in PROSE
+    instance, by_class, image = (of_level(level, "mOISD") for level in ("instance", "class", "image"))
+    assert below(instance, by_class) and below(by_class, image)
+    assert "In `mISD`, SPADE + VAE with our settings changes most inside, and pays for it outside." in PROSE
+    others = [found(row, "mISD") for row in without("spade_vae")]
+    assert below(others, [found(named("spade_vae"), "mISD")])
+    assert (
+        "The row without an encoder has the least outside, in a tie with the plain encoder, and wholly the least"
+        in PROSE
+    )
+    outside = {row["name"]: found(row, "mOISD") for row in without("no_encoder")}
+    least = found(named("no_encoder"), "mOISD")
+    assert least.value < min(value.value for value in outside.values())
+    assert [name for name, value in outside.items() if ties(value, least)] == ["plain_encoder_short"]
+    assert below([found(named("no_encoder"), "mISD")], [found(row, "mISD") for row in without("no_encoder")])
+
+
+def test_what_is_said_of_the_encoder():
+    assert "all rows with noise for each instance lie wholly below all others, whatever their steps" in PROSE
+    instance, by_class, image = (of_level(level, "reconstruction") for level in ("instance", "class", "image"))
+    assert below(instance, by_class + image)
+    assert "SPADE + VAE, tuned, lies wholly below all other rows of its number of steps" in PROSE
+    tuned = named("spade_vae_tuned")
+    round_trips = [found(row, "round_trip") for row in without("spade_vae_tuned")]
+    assert below([found(tuned, "round_trip")], [value for value in round_trips if np.isfinite(value.value)])
+    assert "its spread ratio is the least of all methods with noise" in PROSE
+    assert below([found(tuned, "spread_ratio")], [found(row, "spread_ratio") for row in without("spade_vae_tuned")])
+
+
+def test_what_is_said_of_the_nearest_rows(notebook):
+    assert "In spread ratio and locality one row lies nearest alone, INADE with positions." in PROSE
+    for measure, goal in (("spread_ratio", 1), ("locality", 0)):
+        assert [row["title"] for row in notebook["nearest"](EQUALS, measure, goal)] == ["INADE with positions"]
+    assert "tuned class-level noise moves the things of a class together more than any other row" in PROSE
+    assert notebook["nearest"](EQUALS, "correlation", 1) == [named("class_noise_tuned")]
+    tied = notebook["nearest"](EQUALS, "correlation", 0)
+    assert len(tied) > 4 and {il.METHODS[row["method"]].level for row in tied} == {"instance"}
+
+
+def test_what_is_said_of_the_ablations():
+    base = named("inade")
+    assert "Without an encoder the looks vary less, and Lite0-KID is worse." in PROSE
+    for name in ("no_encoder", "independent_noise"):
+        assert below([found(named(name), "spread_ratio")], [found(base, "spread_ratio")])
+        assert below([found(base, "lite0_kid")], [found(named(name), "lite0_kid")])
+    assert "it ties with INADE in all three measures of diversity, and its Lite0-KID is better" in PROSE
+    shift = named("shift_noise")
+    for measure in ("spread_ratio", "correlation", "color_distance"):
+        assert ties(found(shift, measure), found(base, measure))
+    assert below([found(shift, "lite0_kid")], [found(base, "lite0_kid")])
+
+
+def test_what_is_said_class_by_class():
+    assert "In spread ratio, houses and trees tie with it." in PROSE
+    truth, inade = (next(row for row in ROWS if row["name"] == name)["measures"] for name in ("truth", "inade"))
+
+    def classes(measure):
+        """{class: (INADE's, the truth's)}"""
+        pairs = {name: (inade[measure][name], truth[measure][name]) for name in inade[measure] if name != "mean"}
+        return {name: tuple(metrics.Estimate(*value) for value in pair) for name, pair in pairs.items()}
+
+    spread = classes("spread_ratio")
+    assert [name for name, pair in spread.items() if ties(*pair)] == ["house", "tree"]
+    assert all(ours.high < its.low for name, (ours, its) in spread.items() if name not in ("house", "tree"))
+    others = [ours for name, (ours, _) in spread.items() if name != "balloon"]
+    assert "balloons lowest of all" in PROSE and below([spread["balloon"][0]], others)
+    assert all(ties(*pair) for pair in classes("correlation").values())
+    assert not any(ties(*pair) for pair in classes("color_distance").values())
+
+
+# ---- What its sentences say of its own stored numbers
+
+ESTIMATE = re.compile(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]")
+
+
+def printed(*starts):
+    """{row: the Estimates of its line} of the code cell that has this line."""
+    (cell,) = (c for c in CELLS if c.cell_type == "code" and all(start in c.source for start in starts))
+    rows = {}
+    for line in "".join(output.get("text", "") for output in cell.outputs).splitlines():
+        estimates = [metrics.Estimate(*map(float, numbers)) for numbers in ESTIMATE.findall(line)]
+        if estimates:
+            rows[line.split("  ")[0].strip()] = estimates
+    return rows
+
+
+def columns(rows):
+    return [dict(zip(rows, column, strict=True)) for column in zip(*rows.values(), strict=True)]
+
+
+def test_what_is_said_of_its_own_locality():
+    one, all_of_class = columns(printed("changed = {name: metrics.changes"))
+    long, short, by_class, image = one.values()
+    assert below([long, short], [by_class]) and below([by_class], [image])
+    long, short, by_class, _ = all_of_class.values()
+    assert ties(long, by_class) and ties(short, by_class)
+
+
+def test_what_is_said_of_its_own_mOISD():
+    _, outside, _, _ = columns(printed('names = {"mISD"'))
+    long, short, by_class, image = outside.values()
+    assert below([long, short], [by_class]) and below([by_class], [image])
+
+
+def test_what_is_said_of_its_own_scores():
+    _, miou = columns(printed("scores = [metrics.bootstrap(table, score)"))
+    real, _, long, short, by_class, image = miou.values()
+    assert ties(long, real) and ties(image, real) and ties(short, by_class)
+    assert below([short, by_class], [real])
+
+
+def test_what_is_said_of_its_own_kid():
+    ((real, *models),) = (list(column.values()) for column in columns(printed("found = {name: lite0.kid")))
+    assert below([real], models)
+    assert all(ties(one, other) for one, other in zip(models, models[1:], strict=False))
+    long, short, by_class, image = models
+    assert below([long], [by_class]) and below([long, short], [image])
+
+
+def test_what_is_said_of_red_and_green():
+    truth, inade = (row[0] for row in printed("def products").values())
+    assert truth.high < 0 and inade.high < 0 and ties(truth, inade)

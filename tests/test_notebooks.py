@@ -1,5 +1,7 @@
 """What must hold of every notebook as it is committed. README's table is what they are held to; nbval runs them."""
 
+import base64
+import io
 import json
 import re
 import sys
@@ -9,7 +11,9 @@ from statistics import median
 from typing import NamedTuple
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 import inade_lite as il
 
@@ -86,6 +90,7 @@ def test_its_title_and_header_are_those_of_the_table(row):
 
 
 LIT = ["", "_layout", "_generator", "_encoder", "_noise", "_networks", "", "_noise", "_layout", "_painted", "_stripes"]
+LIT += ["_networks"]
 
 
 @every_notebook
@@ -127,6 +132,8 @@ def test_readmes_links_to_notebooks_have_their_number_or_their_title():
 @every_notebook
 def test_its_sections_are_numbered_and_end_in_takeaways_and_exercises(row):
     sections = headings(row, 2)
+    if sections[-2].startswith("Appendix: "):
+        del sections[-2]
     numbered = [re.match(r"(\d+)\. \S", title) for title in sections[:-4]]
     assert [int(found[1]) for found in numbered] == list(range(1, len(sections) - 3))
     assert sections[-4:] == ["Takeaways", "Quiz", "Exercises", "Next"]
@@ -243,6 +250,16 @@ def test_it_is_small_and_free_of_what_one_machine_or_front_end_leaves(row):
         assert not any("Place(" in text for text in texts(cell))
 
 
+@every_notebook
+def test_its_figures_bring_no_page_of_their_own(row):
+    """White boxes on a dark page have four corners of one color. A picture that fills its output may be opaque."""
+    data = [output.get("data", {}) for cell in code_cells(row) for output in cell.outputs]
+    for picture in (found["image/png"] for found in data if "image/png" in found):
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGBA"))
+        corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]]
+        assert not corners[:, 3].any() or len(np.unique(corners, axis=0)) > 1
+
+
 # ---- What the prose says about models and numbers
 
 
@@ -258,6 +275,17 @@ def test_notebook_0_says_how_its_models_were_trained():
         assert set(maker.split()) <= set(re.findall(r"\w+", record["machine"]["processor"]))
         assert f"on one core of an {maker} processor" in text.replace(" (`threads`)", "")
         assert f"all three learned from {config['train_scenes']:,} streets" in text
+
+
+def test_notebook_0_names_the_seeds_that_it_takes():
+    text = " ".join(prose(ROWS[0]).split())
+    source = "\n".join(cell.source for cell in code_cells(ROWS[0]))
+    first, stop = map(int, re.search(r"seeds = range\((\d+), (\d+)\)\npairs", source).groups())
+    assert f"with the same seeds {first} to {stop - 1}, from each of the three models" in text
+    (base,) = re.findall(r"^noise = il\.sample_noise\(.+ seed=(\d+)\)$", source, re.MULTILINE)
+    assert f"The noise that we have comes from seed {base}, so take other seeds." in text
+    assert "samples = [il.sample(model.generator, layout, seed)[0] for seed in range(12)]" in source
+    assert "These are twelve pictures of `inade_positions`" in text
 
 
 def test_the_short_model_has_the_steps_and_settings_of_notebook_6():
@@ -286,7 +314,7 @@ def test_scenes_of_notebook_6_and_of_the_table_are_told_where_they_are_compared(
 
 
 def records():
-    return [path for path in (ROOT / "data/results").glob("*.json") if path.stem not in ("table", "truth")]
+    return [path for path in (ROOT / "data/results").glob("*.json") if path.stem not in ("table", "truth", "truth_128")]
 
 
 def test_notebook_9_ranks_only_rows_of_the_common_number_of_steps():

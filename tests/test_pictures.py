@@ -15,7 +15,7 @@ def test_a_picture_is_what_its_command_draws(name):
     path = ROOT / f"docs/{name}.png"
     file = io.BytesIO()
     PICTURES[name]().savefig(file)
-    drawn, shown = (np.asarray(Image.open(source).convert("RGB"), int) for source in (file, path))
+    drawn, shown = (np.asarray(Image.open(source).convert("RGBA"), int) for source in (file, path))
     assert drawn.shape == shown.shape and path.stat().st_size < 400_000
     # Another processor rounds in another way, and a thin line may fall on the next pixel.
     assert (np.abs(drawn - shown).max(2) > 3).mean() < 1e-3

@@ -8,13 +8,17 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from ..config import TrainConfig
+from ..data.batches import collate
 from ..data.sets import FolderDataset
 from ..data.toy_town import ToyTown
 from ..generator import ResidualBlock
-from ..layers import INADE
+from ..layers import INADE, InstanceConv2D
 from ..maps import Layout
 from ..noise import sample_noise
+from ..training import Trainer
 from ..waves import OCTAVES
+from ..weights.pretrained import load_pretrained
 
 # ---- Kinds of answers
 
@@ -123,13 +127,10 @@ def _edges(instance):
     return layout.edges()
 
 
-def _renames(rename):
-    """Whether the function gives every id of a map another one, and equal ids to equal pixels only."""
-    before = np.random.default_rng(0).choice([0, 2, 5], [1, 1, 6, 6])
-    after = _array(rename(paddle.to_tensor(before)))
-    pairs = set(zip(before.ravel().tolist(), after.ravel().tolist(), strict=True))
-    olds, news = (set(names) for names in zip(*pairs, strict=True))
-    return after.shape == before.shape and len(pairs) == len(olds) == len(news) and not olds & news
+def _image_and_kernel(random):
+    """image, weight, bias, stride, padding: one of three kinds of windows."""
+    k, stride, padding = ((3, 2, 1), (5, 1, 0), (1, 3, 2))[int(random.integers(99)) % 3]
+    return _normal(random, 2, 3, 9, 11), _normal(random, 4, 3, k, k), _normal(random, 4), stride, padding
 
 
 def _class_times_instance(equation):
@@ -172,7 +173,40 @@ def _without_noise(layer, label):
     return centers[:, 0], centers[:, 1]
 
 
+def _is_inade(layer):
+    """Whether a class computes what INADE computes with the same parameters, for maps larger than the features."""
+    random = np.random.default_rng(0)
+    ours, theirs = layer(4, 3, 5), INADE(4, 3, 5)
+    _share_parameters(random, ours, theirs)
+    layout, x, noise = _layout(random), _normal(random, 2, 4, 4, 4), _normal(random, 2, 5, 2, 5)
+    return close(ours(x, layout, noise), theirs(x, layout, noise))
+
+
+def _share_parameters(random, ours, theirs):
+    """Gives both layers the same random parameters. ValueError where the names or shapes differ."""
+    state = {name: _normal(random, *p.shape) for name, p in theirs.named_parameters()}
+    found = {name: list(p.shape) for name, p in ours.named_parameters()}
+    wanted = {name: list(p.shape) for name, p in state.items()}
+    if found != wanted:
+        raise ValueError(f"the parameters should be {wanted}, got {found}")
+    for layer in ours, theirs:
+        layer.set_state_dict(state)
+
+
 # ---- Notebook 3: the encoder
+
+
+def _is_instance_conv(layer):
+    """Whether a class computes what InstanceConv2D computes, for several windows, and maps larger than the features."""
+    random = np.random.default_rng(0)
+    for window in ((3, 1, 1), (3, 2, 1), (5, 1, 2)):
+        ours, theirs = layer(3, 4, *window), InstanceConv2D(3, 4, *window)
+        _share_parameters(random, ours, theirs)
+        for x in _normal(random, 2, 3, 8, 8), _normal(random, 2, 3, 4, 4):
+            layout = _layout(random)
+            if not close(ours(x, layout), theirs(x, layout)):
+                return False
+    return True
 
 
 def _is_partial(partial):
@@ -216,6 +250,29 @@ def _crossing(size):
     return float(crosses.any(1).astype("float32").mean())
 
 
+# ---- Notebook 4: noise remapping
+
+
+@paddle.no_grad()
+def _turns_redder(direction):
+    """Whether one car turns redder along a direction [Z] of its shifts, nearly as much as along the best one."""
+    direction = np.asarray(direction, "float32").reshape(-1)
+    direction = direction / np.linalg.norm(direction)
+    town = ToyTown("val", 64)
+    street = town[21]
+    ids = street["instance"]
+    car = ids[street["label"] == town.class_names.index("car")].max()
+    generator = load_pretrained("inade").generator
+    layout = Layout(*(street[name][None].repeat(2, 0) for name in ("label", "instance")), town.num_classes)
+    noise = sample_noise(layout[:1], generator.noise_dim, 0).numpy().repeat(2, 0)
+    noise[:, car, 0] = 0
+    noise[:, car, 1] = -direction, direction
+    painted = generator(layout, paddle.to_tensor(noise), paddle.zeros([2, generator.latent_dim])).numpy()
+    less, more = painted[:, :, ids == car].mean(axis=2)  # RGB each
+    red, green, blue = more - less
+    return red > 0 and green + blue < 0 and red - (green + blue) / 2 > 1.4
+
+
 # ---- Notebook 5: generator and discriminator
 
 
@@ -248,6 +305,40 @@ def _held_duel():
     return np.array(path)
 
 
+# ---- Notebook 6: training
+
+
+def _is_training_step(step):
+    """Whether two steps leave four networks that answer as after two of the package's."""
+    town = ToyTown("train", 32, length=4)
+    batch = collate([town[i] for i in range(4)])
+    tiny = {"base_channels": 2, "encoder_channels": 2, "discriminator_channels": 2, "num_upsamplings": 3}
+    config = TrainConfig(**tiny)
+    ours, theirs = Trainer(config, town), Trainer(config, town)
+    for k in range(2):
+        for trainer, take in ((ours, step), (theirs, Trainer.step)):
+            trainer.steps_done = k
+            paddle.seed(k)  # as the package's step does, whose seed is 0
+            take(trainer, batch)
+    # Adam's first steps have the length of the rate, however small a gradient is. So rounding may move an answer.
+    pairs = zip(_answers(ours, batch), _answers(theirs, batch), strict=True)
+    return all(float((a - b).abs().amax()) < 0.005 for a, b in pairs)
+
+
+@paddle.no_grad()
+def _answers(trainer, batch):
+    """What generator, average, encoder and discriminator say to a batch."""
+    layout, real = Layout.of(batch, trainer.dataset), paddle.to_tensor(batch["image"])
+    noise, latent = sample_noise(layout, trainer.config.noise_dim, 0), paddle.zeros([4, trainer.config.latent_dim])
+    scores = trainer.discriminator(paddle.concat([layout.scene(), real], axis=1))
+    return (
+        trainer.generator(layout, noise, latent),
+        trainer.ema(layout, noise, latent),
+        *trainer.encoder(real, layout),
+        *(scale[-1] for scale in scores),
+    )
+
+
 # ---- Notebook 8: your own pictures
 
 
@@ -256,6 +347,26 @@ def _is_own_folder(dataset):
     persons = np.unique(item["instance"][item["label"] == 2])
     names = list(dataset.class_names) == ["background", "sky", "person"]
     return isinstance(dataset, FolderDataset) and names and len(np.unique(item["instance"])) == 4 and len(persons) == 2
+
+
+# ---- Notebook 9: measuring diversity
+
+
+def _red_and_green(colors):
+    """The correlation of red and green of colors [K, I, 3], each instance centered by itself."""
+    total = {"rg": 0.0, "rr": 0.0, "gg": 0.0}
+    for instance in range(colors.shape[1]):
+        red, green = (colors[:, instance, c] - colors[:, instance, c].mean() for c in (0, 1))
+        total["rg"] += (red * green).sum()
+        total["rr"] += (red * red).sum()
+        total["gg"] += (green * green).sum()
+    return total["rg"] / np.sqrt(total["rr"] * total["gg"])
+
+
+def _some_colors(random):
+    """Colors [K, I, 3] whose red and green share a part, and whose instances have means far apart."""
+    shared = random.normal(0, 20, [6, 4, 1])
+    return (random.uniform(0, 255, [1, 4, 3]) + random.normal(0, 20, [6, 4, 3]) + shared,)
 
 
 # ---- Notebook 10: stripes
@@ -276,36 +387,71 @@ def _sees_moved_stripes(losses):
     return strengths > 0.005 and abs(amplitudes) < 0.001
 
 
+# ---- Notebook 11: what came after
+
+
+def _mean_velocity(x, t):
+    """The mean of x_1 - x_0 over the lines that are at x [K] at time t; x_1 is -1 or 1, x_0 is N(0, 1)."""
+    x_1 = np.tanh(t * x / (1 - t) ** 2)
+    return (x_1 - x) / (1 - t)
+
+
+def _share_reached(times, noise=0.07, data=0.4):
+    """How far Euler's steps get from one deviation to the other, as a share of the other."""
+    x = noise
+    for t, after in zip(times[:-1], times[1:], strict=True):
+        slope = (t * data**2 - (1 - t) * noise**2) / (t**2 * data**2 + (1 - t) ** 2 * noise**2)
+        x += (after - t) * slope * x
+    return x / data
+
+
+def _label_mix(discriminator, real, fake, layout, chosen):
+    """OASIS's LabelMix of pictures [N, 3, H, W] and the chosen classes, 0 or 1 [N, L]: a scalar."""
+    mask = paddle.einsum("nl,nlhw->nhw", chosen, layout.semantics()).unsqueeze(1)
+    parts = mask * discriminator(real) + (1 - mask) * discriminator(fake)
+    return ((discriminator(mask * real + (1 - mask) * fake) - parts) ** 2).mean()
+
+
+def _pictures_to_mix(random):
+    """A discriminator that looks at neighbors, and what is mixed."""
+    pictures = [_normal(random, 2, 3, 8, 8) for _ in range(2)]
+    chosen = paddle.to_tensor(random.integers(0, 2, [2, 3]).astype("float32"))
+    return lambda x: F.avg_pool2d(x, 3, 1, 1), *pictures, _layout(random), chosen
+
+
 # ---- All of them
 
 
 def _cars(answer):
-    item = ToyTown("val", 64)[2]
+    item = ToyTown("val", 64)[23]
     wanted = np.unique(item["instance"][item["label"] == ToyTown.class_names.index("car")])
     return numbers(*wanted)(np.sort(np.asarray(answer).reshape(-1)))
 
 
 ANSWERS = {
     "0.1": _cars,
-    "0.2": numbers(320),
+    "0.2": numbers(352),
     "0.3": lambda answer: 0 < float(answer) <= 2,
     "1.1": like(lambda image: F.max_pool2d(image, 2), lambda random: (_normal(random, 2, 3, 8, 8),)),
     "1.2": like(_means_by_loop, _photo_and_one_hot),
     "1.3": like(_edges, lambda random: (_ids(random, 2, 1, 6, 7),)),
-    "1.4": _renames,
+    "1.4": like(F.conv2d, _image_and_kernel),
     "1.5": _class_times_instance,
     "2.1": lambda answer: sorted(set(np.round(_array(list(answer)), 2).ravel())) == [-1, 1],
     "2.2": _is_clade,
     "2.3": like(_without_noise, _layer_and_class),
     "2.4": numbers(1),
+    "2.5": _is_inade,
     "3.1": _is_partial,
     "3.2": like(_deviation_by_loop, _image_with_an_even_instance),
     "3.3": lambda answer: numbers(*map(_crossing, (5, 7, 9)), within=0.01)(answer),
     "3.4": between(0.5, 0.9),
+    "3.5": _is_instance_conv,
     "4.1": between(0.001, 0.6),
     "4.2": numbers(1, within=0.02),
     "4.3": numbers(0.57, 1.51, within=0.05),
     "4.4": word("no"),
+    "4.5": _turns_redder,
     "5.1": _is_residual_block,
     "5.2": numbers(34, 3),
     "5.3": lambda answer: close(answer, _held_duel()),
@@ -313,10 +459,12 @@ ANSWERS = {
     "6.1": between(5, 30),
     "6.2": lambda answer: 0 < float(answer) <= 5,
     "6.3": word("kl", "kl divergence"),
+    "6.4": _is_training_step,
     "7.1": lambda answer: numbers(15, 17)(sorted(answer)),
     "7.2": numbers(1),
     "7.3": numbers(1),
     "7.4": word("car"),
+    "7.5": word("brighter"),
     "8.1": _is_own_folder,
     "8.2": numbers(263, 200),
     "8.3": numbers(7),
@@ -324,7 +472,14 @@ ANSWERS = {
     "9.2": numbers(0.8, 0.1, within=0.06),
     "9.3": lambda answer: numbers(0.5, within=0.1)(answer[0]) and numbers(7.1, within=0.5)(answer[1]),
     "9.4": numbers(1024, within=100),
+    "9.5": like(_red_and_green, _some_colors),
     "10.1": lambda answer: numbers(*map(_left_over, (10, 20, 40)), within=0.01)(answer),
     "10.2": lambda answer: numbers(4, 5, 6, 7)(sorted(answer)),
     "10.3": _sees_moved_stripes,
+    "11.1": like(_mean_velocity, lambda random: (random.normal(size=9), float(random.uniform(0.1, 0.8)))),
+    "11.2": lambda answer: numbers(
+        _share_reached(np.arange(11) / 10), _share_reached((np.arange(11) / 10) ** 2), within=0.01
+    )(answer),
+    "11.3": word("near"),
+    "11.4": like(_label_mix, _pictures_to_mix),
 }
