@@ -3,7 +3,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test bench pretrain-all tune table pictures notebooks doctor format lock test-versions real-smoke clean FORCE
+.PHONY: help lab test play site-demo test-browser bench pretrain-all tune table pictures notebooks doctor format lock \
+	test-versions real-smoke clean FORCE
 
 # ---- What can be set: make lab PADDLE=gpu CUDA=cu126
 
@@ -90,6 +91,31 @@ test: $(STAMP) ## set up, then check the style and run the tests, the examples a
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(call PYTEST,$(PY))
+
+# ---- The explorer: a page that needs no Python
+
+NODE_MODULES := tests/browser/node_modules/.package-lock.json
+SITE_DEMO = build/site-demo
+PORT ?= 8000
+
+# ONNX Runtime for the browser and what tests the page, by version from the npm registry.
+$(NODE_MODULES): tests/browser/package-lock.json
+	@command -v npm >/dev/null || { echo "The explorer's page needs Node.js 20 or newer and npm; install them first." >&2; exit 1; }
+	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+site-demo: $(STAMP) $(NODE_MODULES) ## build the explorer's page in build/site-demo/ (needs Node.js)
+	$(PY) -m inade_lite.explorer.page --out $(SITE_DEMO)
+
+play: site-demo ## build the explorer's page, serve it and open it in a browser (PORT=8000)
+	@echo "The explorer: http://localhost:$(PORT) (Ctrl-C ends it)"
+	@(sleep 1; $(PY) -m webbrowser http://localhost:$(PORT) >/dev/null 2>&1) & \
+		$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE_DEMO) >/dev/null 2>&1
+
+test-browser: site-demo ## lint and test the explorer's page in headless Chromium (CHROMIUM=/usr/bin/chromium)
+	npm run --prefix tests/browser lint
+	npm run --prefix tests/browser unit
+	npm run --prefix tests/browser page
 
 # ---- For those who change something
 

@@ -62,10 +62,6 @@ RIGHT = {
     "10.1": lambda: (0.0, 0.08, 0.37),
     "10.2": lambda: [7, 6, 5, 4],
     "10.3": lambda: (0.021, 0.0),
-    "11.1": lambda: load_definitions(11)["velocity"],
-    "11.2": lambda: (0.75, 0.84),
-    "11.3": lambda: "near",
-    "11.4": lambda: load_definitions(11)["label_mix"],
 }
 WRONG = {
     "0.1": lambda: [10],
@@ -94,10 +90,6 @@ WRONG = {
     "9.5": lambda: lambda colors: np.corrcoef(colors[..., 0].ravel(), colors[..., 1].ravel())[0, 1],
     "10.1": lambda: (0.42, 0.93, 0.97),
     "10.3": lambda: (0.0, 0.0),
-    "11.1": lambda: lambda x, t: -x / (1 - t),
-    "11.2": lambda: (1.0, 1.0),
-    "11.3": lambda: "far",
-    "11.4": lambda: lambda D, real, fake, layout, chosen: ((D(real) - D(fake)) ** 2).mean(),
 }
 
 
