@@ -3,8 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test play site-demo test-browser bench pretrain-all tune table pictures notebooks doctor format lock \
-	test-versions real-smoke clean FORCE
+.PHONY: help lab test play site-demo test-browser bench pretrain-all tune table pictures notebooks doctor format lock test-versions real-smoke clean FORCE
 
 # ---- What can be set: make lab PADDLE=gpu CUDA=cu126
 
@@ -107,10 +106,8 @@ $(NODE_MODULES): tests/browser/package-lock.json
 site-demo: $(STAMP) $(NODE_MODULES) ## build the explorer's page in build/site-demo/ (needs Node.js)
 	$(PY) -m inade_lite.explorer.page --out $(SITE_DEMO)
 
-play: site-demo ## build the explorer's page, serve it and open it in a browser (PORT=8000)
-	@echo "The explorer: http://localhost:$(PORT) (Ctrl-C ends it)"
-	@(sleep 1; $(PY) -m webbrowser http://localhost:$(PORT) >/dev/null 2>&1) & \
-		$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE_DEMO) >/dev/null 2>&1
+play: $(STAMP) $(NODE_MODULES) ## build the explorer's page, serve it and open it in a browser (PORT=8000)
+	$(PY) -m inade_lite.explorer.page --out $(SITE_DEMO) --serve $(PORT)
 
 test-browser: site-demo ## lint and test the explorer's page in headless Chromium (CHROMIUM=/usr/bin/chromium)
 	npm run --prefix tests/browser lint

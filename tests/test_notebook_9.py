@@ -181,13 +181,16 @@ def test_what_is_said_of_control():
     others = [found(row, "mISD") for row in without("spade_vae")]
     assert below(others, [found(named("spade_vae"), "mISD")])
     assert (
-        "The row without an encoder has the least outside, in a tie with the plain encoder, and wholly the least"
-        in PROSE
+        "The row without an encoder has the least outside, in a tie with the plain encoder and with no plain share, "
+        "and wholly the least" in PROSE
     )
     outside = {row["name"]: found(row, "mOISD") for row in without("no_encoder")}
     least = found(named("no_encoder"), "mOISD")
     assert least.value < min(value.value for value in outside.values())
-    assert [name for name, value in outside.items() if ties(value, least)] == ["plain_encoder_short"]
+    assert [name for name, value in outside.items() if ties(value, least)] == [
+        "plain_encoder_short",
+        "no_plain_share_short",
+    ]
     assert below([found(named("no_encoder"), "mISD")], [found(row, "mISD") for row in without("no_encoder")])
 
 
@@ -204,9 +207,12 @@ def test_what_is_said_of_the_encoder():
 
 
 def test_what_is_said_of_the_nearest_rows(notebook):
-    assert "In spread ratio and locality one row lies nearest alone, INADE with positions." in PROSE
-    for measure, goal in (("spread_ratio", 1), ("locality", 0)):
-        assert [row["title"] for row in notebook["nearest"](EQUALS, measure, goal)] == ["INADE with positions"]
+    assert "In locality one row lies nearest alone, INADE with positions. In spread ratio it shares the first" in PROSE
+    assert notebook["nearest"](EQUALS, "locality", 0) == [named("inade_positions")]
+    names = [row["name"] for row in notebook["nearest"](EQUALS, "spread_ratio", 1)]
+    assert names == ["class_noise_short", "inade_positions_short", "scale_noise_short"]
+    low, high = found(named("class_noise"), "spread_ratio")[1:]
+    assert high - low > 0.15
     assert "tuned class-level noise moves the things of a class together more than any other row" in PROSE
     assert notebook["nearest"](EQUALS, "correlation", 1) == [named("class_noise_tuned")]
     tied = notebook["nearest"](EQUALS, "correlation", 0)
