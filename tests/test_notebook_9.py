@@ -181,8 +181,8 @@ def test_what_is_said_of_control():
     others = [found(row, "mISD") for row in without("spade_vae")]
     assert below(others, [found(named("spade_vae"), "mISD")])
     assert (
-        "The row without an encoder has the least outside, in a tie with the plain encoder and with no plain share, "
-        "and the least inside of all that have noise, in a tie with no plain share:" in PROSE
+        "Of all rows with noise, the one without an encoder has the least outside, in a tie with the plain encoder and "
+        "with no plain share, and the least inside, in a tie with no plain share:" in PROSE
     )
     outside = {row["name"]: found(row, "mOISD") for row in without("no_encoder")}
     least = found(named("no_encoder"), "mOISD")
@@ -195,6 +195,13 @@ def test_what_is_said_of_control():
     least = found(named("no_encoder"), "mISD")
     assert least.value < min(value.value for value in inside.values())
     assert [name for name, value in inside.items() if ties(value, least)] == ["no_plain_share_short"]
+
+
+def test_what_is_said_of_the_plain_encoder():
+    assert "has a *better* Lite0-KID, but its things vary less and its colors are less right" in PROSE
+    plain, inade = named("plain_encoder"), named("inade")
+    assert below([found(plain, "spread_ratio")], [found(inade, "spread_ratio")])
+    assert below([found(inade, "color_distance")], [found(plain, "color_distance")])
 
 
 def test_what_is_said_of_the_encoder():
