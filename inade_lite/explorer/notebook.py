@@ -20,7 +20,8 @@ from ..files import png
 from ..kernels import upsample
 from ..maps import Layout
 from ..weights.pretrained import load_pretrained
-from .scenes import PART_OF, classes, pack
+from .about import about, directions
+from .scenes import classes, packed
 
 FRONT = Path(__file__).parent / "front"
 
@@ -304,6 +305,7 @@ class Explorer:
             "locked": [],
             "selected": [],
         }
+        self._known_directions = {}
         self._widget = None
 
     def render(self, state):
@@ -396,36 +398,21 @@ class Explorer:
 
     def _about(self, name):
         """What the front end must know of a model."""
-        generator = self.models[name].generator
-        return {
-            "name": name,
-            "size": generator.image_size[0],
-            "noiseDim": generator.noise_dim,
-            "latentDim": generator.latent_dim,
-            "blocks": len(generator.blocks),
-            "level": generator.level,
-            "encodes": self.models[name].encoder is not None,
-        }
+        model = self.models[name]
+        return {"name": name, **about(model.generator), "encodes": model.encoder is not None}
 
     def _directions(self, name):
-        from .page import directions
-
-        return directions(self.models[name].generator)
+        """What `directions` finds. A model is asked once: every picture needs them."""
+        if name not in self._known_directions:
+            self._known_directions[name] = directions(self.models[name].generator)
+        return self._known_directions[name]
 
     def _place(self):
         """What the front end gets once: classes, models, streets, the first state."""
-        names = list(self.classes.class_names)
-        if hasattr(self.classes, "class_colors"):
-            told = classes(self.classes)
-        else:
-            told = [
-                {"name": n, "color": [127] * 3, "thing": k in self.classes.thing_classes, "partOf": PART_OF.get(n, [])}
-                for k, n in enumerate(names)
-            ]
         size = next(iter(self.models.values())).generator.image_size[0]
         streets = []
         for name, item in self.scenes.items():
-            street = {"name": name, "label": pack(item["label"], "u1"), "instance": pack(item["instance"], "<u2")}
+            street = packed(name, item)
             if "image" in item:
                 picture = base64.b64encode(png(to_image(to_array(item["image"])))).decode()
                 street["picture"] = f"data:image/png;base64,{picture}"
@@ -433,7 +420,7 @@ class Explorer:
         height, width = self.still().shape[:2]
         return {
             "scenes": {
-                "classes": told,
+                "classes": classes(self.classes),
                 "models": [{"name": name, "title": title} for name, title in self.titles.items()],
                 "size": size,
                 "scenes": streets,

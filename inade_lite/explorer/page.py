@@ -19,12 +19,12 @@ import shutil
 import webbrowser
 from pathlib import Path
 
-import numpy as np
 import paddle
 
 from ..files import png, write_file
 from ..methods import METHODS
 from ..weights.pretrained import PRETRAINED, load_pretrained
+from .about import about, directions
 from .graph import encoder_graph, generator_graph
 from .scenes import classes, streets
 
@@ -45,7 +45,6 @@ VENDORED = {
 }
 
 INDEX = "models/models.json"
-DIRECTIONS = 4  # of an instance's noise, see `directions`
 
 
 def build(out, node, names=MODELS):
@@ -110,14 +109,9 @@ def models(names=MODELS):
         if not (PRETRAINED / f"{name}.safetensors").is_file():
             continue
         generator, encoder, _, config = load_pretrained(name)
-        height, width = generator.image_size
         described[name] = {
             "title": title(config),
-            "size": height,
-            "noiseDim": generator.noise_dim,
-            "latentDim": generator.latent_dim,
-            "blocks": len(generator.blocks),
-            "level": generator.level,
+            **about(generator),
             "directions": directions(generator).round(6).tolist(),
             "generator": None,
             "encoder": None,
@@ -141,36 +135,6 @@ def title(config):
     method = METHODS[config["train_config"]["method"]].title
     height, width = config["image_size"]
     return method if height == 64 else f"{method}, {height} × {width}"
-
-
-def directions(generator, count=DIRECTIONS):
-    """In which directions an instance's noise moves the layers most: unit vectors, float [K, 2, Z].
-
-    The layers hear the noise through fc_noise, so these are the eigenvectors of the sum of W' W over all layers, the
-    largest first. Those for scales and those for shifts take turns. None, [0, 2, Z], where no layer hears the noise.
-
-    >>> import inade_lite as il
-    >>> directions(il.load_pretrained("inade").generator).shape
-    (4, 2, 8)
-    """
-    z = generator.noise_dim
-    total = np.zeros([2, z, z])
-    for layer in generator.sublayers():
-        if hasattr(layer, "fc_noise"):
-            w = layer.fc_noise.weight.numpy()  # [Z, C]
-            spread = np.abs(layer.weight.numpy()).mean(0)  # [C, 2]: how loud the classes hear it
-            for half in (0, 1):
-                heard = w * spread[:, half]
-                total[half] += heard @ heard.T
-    if not total.any():
-        return np.zeros([0, 2, z])
-    found = np.zeros([count, 2, z])
-    for k in range(count):
-        half = k % 2
-        _, vectors = np.linalg.eigh(total[half])  # the largest comes last
-        vector = vectors[:, -1 - k // 2]
-        found[k, half] = vector * np.sign(vector[np.abs(vector).argmax()])
-    return found
 
 
 def scene_files(described):

@@ -21,14 +21,15 @@ PART_OF = {
 
 
 def classes(town=ToyTown):
-    """The classes of a data set, a list of {"name", "color", "thing", "partOf"}.
+    """The classes of a data set, a list of {"name", "color", "thing", "partOf"}; gray where it has no class_colors.
 
     >>> classes()[11]
     {'name': 'wheel', 'color': [42, 44, 54], 'thing': False, 'partOf': ['car']}
     """
+    colors = getattr(town, "class_colors", [[127] * 3] * len(town.class_names))
     found = []
     for k, name in enumerate(town.class_names):
-        color = [int(value) for value in town.class_colors[k]]
+        color = [int(value) for value in colors[k]]
         is_thing = k in town.thing_classes
         found.append({"name": name, "color": color, "thing": is_thing, "partOf": PART_OF.get(name, [])})
     return found
@@ -36,9 +37,6 @@ def classes(town=ToyTown):
 
 def streets(size, numbers=SCENES):
     """Validation scenes at size × size pixels: what the page reads of each, and its picture, uint8 [H, W, 3].
-
-    A map stands there as bytes, one a pixel for classes and two, the lower first, for instances; compressed by zlib, in
-    base64.
 
     >>> (street, picture), *others = streets(64)
     >>> street["name"], picture.shape
@@ -50,14 +48,21 @@ def streets(size, numbers=SCENES):
     found = []
     for k in numbers:
         item = town[k]
-        street = {
-            "name": str(k),
-            "label": pack(item["label"], "u1"),
-            "instance": pack(item["instance"], "<u2"),
-            "picture": f"scenes/{k:03}_{size}.png",
-        }
+        street = packed(str(k), item) | {"picture": f"scenes/{k:03}_{size}.png"}
         found.append((street, to_image(item["image"])))
     return found
+
+
+def packed(name, item):
+    """The name and the maps of an item of a data set, {"name", "label", "instance"}.
+
+    A map stands there as bytes, one a pixel for classes and two, the lower first, for instances; compressed by zlib, in
+    base64.
+
+    >>> sorted(packed("23", ToyTown("val", 64)[23]))
+    ['instance', 'label', 'name']
+    """
+    return {"name": name, "label": pack(item["label"], "u1"), "instance": pack(item["instance"], "<u2")}
 
 
 def pack(array, dtype):

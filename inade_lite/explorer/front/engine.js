@@ -34,6 +34,7 @@
  *
  * @typedef {{message: () => object, resolve: (value: any) => void, reject: (error: Error) => void}} Job
  */
+import { fetchFile, nameOf } from "./fetch.js";
 
 /**
  * An engine whose files are in the folder `base`. Everything that goes wrong comes back as a sentence.
@@ -237,18 +238,11 @@ function stale() {
 
 /** @param {string} url */
 async function readJson(url) {
-  const file = url.split("/").pop();
-  let response;
-  try {
-    response = await fetch(url);
-  } catch {
-    throw new Error(`${file} could not be fetched. Is the page's server still running?`);
-  }
-  if (!response.ok) throw new Error(`${file} could not be fetched: the server answered ${response.status}.`);
+  const response = await fetchFile(url);
   try {
     return await response.json();
   } catch {
-    throw new Error(`${file} is damaged. Build the page again.`);
+    throw new Error(`${nameOf(url)} is damaged. Build the page again.`);
   }
 }
 

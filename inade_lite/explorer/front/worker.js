@@ -8,6 +8,7 @@
  *
  * and is answered by {id, loaded, total} while files come in, then by {id, value} or {id, error}.
  */
+import { fetchFile, nameOf } from "./fetch.js";
 
 /** @type {any} onnxruntime-web, once it is there. */
 let ort = null;
@@ -96,14 +97,7 @@ async function unzip(bytes) {
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
 async function download(url, progress) {
-  const file = url.split("/").pop();
-  let response;
-  try {
-    response = await fetch(url);
-  } catch {
-    throw new Error(`${file} could not be fetched. Is the page's server still running?`);
-  }
-  if (!response.ok || !response.body) throw new Error(`${file} could not be fetched: the server answered ${response.status}.`);
+  const response = await fetchFile(url);
   const parts = [];
   const reader = response.body.getReader();
   try {
@@ -112,7 +106,7 @@ async function download(url, progress) {
       progress(part.value.length);
     }
   } catch {
-    throw new Error(`The connection broke while ${file} was fetched.`);
+    throw new Error(`The connection broke while ${nameOf(url)} was fetched.`);
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
