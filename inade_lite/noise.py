@@ -80,3 +80,37 @@ def kl_divergence(params):
     logvar = paddle.stack([params.scale_logvar, params.bias_logvar])
     terms = 1 + logvar - mu * mu - logvar.exp()
     return -0.5 * terms.sum()
+
+
+# ---- From one noise to another (built in notebook 7)
+
+
+def linear(a, b, t):
+    """From a (t = 0) to b (t = 1) along the straight line: (1 - t) a + t b.
+
+    >>> from inade_lite.noise import linear
+    >>> linear(paddle.to_tensor([2.0, 0.0]), paddle.to_tensor([0.0, 2.0]), 0.5).tolist()
+    [1.0, 1.0]
+    """
+    return (1 - t) * a + t * b
+
+
+def spherical(a, b, t):
+    """From a (t = 0) to b (t = 1) along the arc between them: sin((1 - t) θ) / sin θ a + sin(t θ) / sin θ b.
+
+    Over the last axis of tensors [..., Z], θ the angle between a and b; t is a number or a tensor [..., 1]. Between two
+    vectors of one norm all have that norm, where a straight line would cut through the inside of the sphere
+    (Shoemake, 1985).
+
+    >>> from inade_lite.noise import spherical
+    >>> middle = spherical(paddle.to_tensor([2.0, 0.0]), paddle.to_tensor([0.0, 2.0]), 0.5)
+    >>> [round(float(x), 3) for x in middle]
+    [1.414, 1.414]
+    """
+    norms = a.norm(axis=-1, keepdim=True) * b.norm(axis=-1, keepdim=True)
+    cosine = (a * b).sum(-1, keepdim=True) / norms.clip(1e-12)
+    theta = paddle.acos(cosine.clip(-1 + 1e-6, 1 - 1e-6))  # never 0, so that nothing is divided by 0
+    sine = theta.sin()
+    share_of_a = paddle.sin((1 - t) * theta) / sine
+    share_of_b = paddle.sin(t * theta) / sine
+    return share_of_a * a + share_of_b * b

@@ -51,7 +51,7 @@ RIGHT = {
     "7.2": lambda: 1,
     "7.3": lambda: 1,
     "7.4": lambda: "car",
-    "7.5": lambda: "brighter",
+    "7.5": lambda: -0.43,
     "8.2": lambda: (263, 200),
     "8.3": lambda: 7,
     "9.1": lambda: "color_distance",
@@ -62,6 +62,10 @@ RIGHT = {
     "10.1": lambda: (0.0, 0.08, 0.37),
     "10.2": lambda: [7, 6, 5, 4],
     "10.3": lambda: (0.021, 0.0),
+    "11.1": lambda: load_definitions(11)["velocity"],
+    "11.2": lambda: (0.75, 0.84),
+    "11.3": lambda: "near",
+    "11.4": lambda: load_definitions(11)["label_mix"],
 }
 WRONG = {
     "0.1": lambda: [10],
@@ -85,11 +89,15 @@ WRONG = {
     "6.3": lambda: "pixel",
     "6.4": lambda: forgetful,
     "7.4": lambda: "house",
-    "7.5": lambda: "redder",
+    "7.5": lambda: 0.43,
     "9.1": lambda: "spread_ratio",
     "9.5": lambda: lambda colors: np.corrcoef(colors[..., 0].ravel(), colors[..., 1].ravel())[0, 1],
     "10.1": lambda: (0.42, 0.93, 0.97),
     "10.3": lambda: (0.0, 0.0),
+    "11.1": lambda: lambda x, t: -x / (1 - t),
+    "11.2": lambda: (1.0, 1.0),
+    "11.3": lambda: "far",
+    "11.4": lambda: lambda D, real, fake, layout, chosen: ((D(real) - D(fake)) ** 2).mean(),
 }
 
 

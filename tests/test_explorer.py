@@ -208,7 +208,8 @@ def test_a_still_picture_stands_before_the_widget(explorer, monkeypatch):
     monkeypatch.setattr("IPython.display.display", lambda what, raw=False: shown.append(what))
     explorer._ipython_display_()
     picture = np.asarray(Image.open(io.BytesIO(shown[0]["image/png"])))
-    assert shown[1:] == [explorer.widget()] and list(picture.shape[1::-1]) == explorer._place()["still"]
+    assert "make play" in shown[1].data and shown[2:] == [explorer.widget()]
+    assert list(picture.shape[1::-1]) == explorer._place()["still"]
     assert picture.shape == (192, 4 * 192 + 3 * 8, 4) and (picture[:, 192:200, 3] == 0).all()
     shown.clear()
     monkeypatch.setitem(__import__("sys").modules, "anywidget", None)

@@ -4,13 +4,14 @@ from unittest import mock
 import numpy as np
 import paddle
 import pytest
-from helpers import assert_close, assert_same, blocks, leaf, normal
+from helpers import SEEDS, assert_close, assert_same, blocks, leaf, normal
 
 import inade_lite as il
 from inade_lite import kernels, losses, modules, textbook
 from inade_lite.generator import start
 from inade_lite.kernels import convolve, upsample
 from inade_lite.modules import SpectralConv2D
+from inade_lite.noise import linear, spherical
 
 
 def boxes(n=2, size=32, num_instances=None):
@@ -32,6 +33,37 @@ def test_sample_noise_is_standard_normal_and_follows_its_seed():
     il.sample_noise(layout, 2, seed=1)
     paddle.seed(0)
     assert (il.sample_noise(layout, 2).numpy() == first).all()
+
+
+@SEEDS
+def test_spherical_keeps_the_norm_and_linear_does_not(random):
+    a, b = random.standard_normal([2, 5, 2, 16]).astype("float32")
+    b *= np.linalg.norm(a, axis=-1, keepdims=True) / np.linalg.norm(b, axis=-1, keepdims=True)
+    for t in (0.1, 0.5, 0.8):
+        arc, line = (f(paddle.to_tensor(a), paddle.to_tensor(b), t).numpy() for f in (spherical, linear))
+        angle = np.arccos((a * b).sum(-1) / (a * a).sum(-1))
+        assert np.allclose(np.linalg.norm(arc, axis=-1), np.linalg.norm(a, axis=-1), rtol=1e-5)
+        assert np.allclose(np.arccos((a * arc).sum(-1) / (a * a).sum(-1)), t * angle, atol=1e-3)
+        assert np.allclose(line, (1 - t) * a + t * b, atol=1e-6)
+        assert (np.linalg.norm(line, axis=-1) < np.linalg.norm(a, axis=-1)).all()
+
+
+def test_spherical_of_parallel_opposite_and_zero_vectors_is_finite(random):
+    a = normal(random, 3, 8)
+    assert np.allclose(spherical(a, a, 0.3).numpy(), a.numpy(), atol=1e-5)
+    assert np.allclose(spherical(a, 2 * a, 0.5).numpy(), 1.5 * a.numpy(), atol=1e-4)
+    for b in (-a, 0 * a):
+        for t in (0, 0.5, 1):
+            assert np.isfinite(spherical(a, b, t).numpy()).all() and np.isfinite(spherical(b, a, t).numpy()).all()
+    assert np.array_equal(spherical(a, 0 * a, 1).numpy(), 0 * a.numpy())
+
+
+def test_each_row_can_have_its_own_t(random):
+    a, b = (normal(random, 3, 2, 4) for _ in range(2))
+    t = paddle.to_tensor(np.float32([0, 0.4, 1]).reshape(3, 1, 1))
+    out = spherical(a, b, t).numpy()
+    assert np.array_equal(out[0], a[0].numpy()) and np.array_equal(out[2], b[2].numpy())
+    assert np.allclose(out[1], spherical(a[1], b[1], 0.4).numpy(), atol=1e-6)
 
 
 def test_remapping_and_kl_of_a_case_worked_by_hand():

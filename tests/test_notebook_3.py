@@ -153,19 +153,24 @@ def test_what_it_says_of_the_four_encoders_is_what_it_has_printed():
     assert aware[0] < 0.5 * plain[0] and 0.2 < aware[1] / plain[1] < 0.3
     assert "far from the car the leak is gone" in PROSE and bare[1] < 0.001
     assert "Near the car nearly all of it stays" in PROSE and bare[0] > 0.8 * aware[0]
+    assert "a neighbor moves 7 % as far as the recolored car, a far instance 2 %." in PROSE
 
 
 def test_its_last_section_tells_what_the_plain_encoder_measures():
     rows = {row["name"]: row for row in json.loads((ROOT / "data/results/table.json").read_text("utf-8"))["rows"]}
     found = {}
+    forms = ("{:.2f} [{:.2f}, {:.2f}]", "{:.2f} [{:.2f}, {:.2f}]", "{:.1f} [{:.1f}, {:.1f}]", "{:.2f} [{:.2f}, {:.2f}]")
     for title, name in ("INADE", "inade_short"), ("with the plain encoder", "plain_encoder_short"):
-        spread, distance = rows[name]["measures"]["spread_ratio"]["mean"], rows[name]["measures"]["lite0_kid"]
-        cells = ["{:.2f} [{:.2f}, {:.2f}]".format(*estimate) for estimate in (spread, distance)]
-        assert f"| {title} | {cells[0]} | {cells[1]} |" in PROSE
-        found[name] = spread, distance
-    (spread, distance), (plain_spread, plain_distance) = found["inade_short"], found["plain_encoder_short"]
+        measures = rows[name]["measures"]
+        spread, correlation, color = (measures[k]["mean"] for k in ("spread_ratio", "correlation", "color_distance"))
+        found[name] = spread, correlation, color, measures["lite0_kid"]
+        cells = [form.format(*estimate) for form, estimate in zip(forms, found[name], strict=True)]
+        assert f"| {title} | {' | '.join(cells)} |" in PROSE
+    (spread, _, color, distance), (plain_spread, plain, plain_color, plain_distance) = found.values()
+    assert "Samples are as independent with the plain encoder" in PROSE and plain[1] < 0 < plain[2]
     assert plain_spread[2] < spread[1] and "a little less variety" in PROSE
-    assert plain_distance[2] < distance[1] and "the *better* pictures by this measure" in PROSE
+    assert plain_color[1] > color[2] and "their colors are further off" in PROSE
+    assert plain_distance[2] < distance[1] and "the *better* ones by Lite0-KID" in PROSE
     assert "It was trained once, INADE three times, each 2000 steps long" in PROSE
     runs = [len(rows[name]["runs"]) for name in ("plain_encoder_short", "inade_short")]
     assert runs == [1, 3] and all(rows[name]["steps"] == 2000 for name in found)

@@ -142,6 +142,9 @@ def test_the_planes_are_what_the_prose_says_of_them():
     assert len(rows) == 5 and nats == sorted(nats, reverse=True)
     assert nats[-1] < 0.05 and boxes[-1] < 0.3  # collapsed
     assert boxes[2] > 0.7 and discs_off[2] < discs_off[0] / 2  # a good weight
+    assert "spends three times as many nats as the middle one and rebuilds twice as well" in PROSE
+    assert 3 < nats[1] / nats[2] < 3.5 and rows[1][0] <= rows[2][0] / 2 and rows[1][4] <= rows[2][4]
+    assert "ten times as far off (0.10 beside 0.01)" in PROSE and (discs_off[1], discs_off[2]) == (0.10, 0.01)
 
 
 def test_the_scale_alone_brings_the_variety_back_and_finds_a_level_in_the_second_layer_only():

@@ -182,3 +182,30 @@ def test_the_picture_of_the_failures_has_a_row_for_each(tmp_path):
     assert len(pictures) == 2 * 2 * len(failures.STREETS) and len(curves) == 2
     assert curves[0].lines[0].get_ydata().tolist() == pytest.approx([row["real"] for row in trainer.history])
     assert not np.array_equal(pictures[0].images[0].get_array(), pictures[3].images[0].get_array())
+
+
+def test_it_tells_its_weights_and_what_no_row_of_the_failures_hides():
+    config = il.TrainConfig()
+    weights = f"$\\lambda_{{FM}} = {config.lambda_feature:g}$, $\\lambda_{{KL}} = {config.lambda_kl:g}$"
+    assert weights in TEXT and f"and $\\lambda_{{pixel}} = {config.lambda_pixel:g}$" in TEXT
+    rows = [run for run in failures.ROWS.values()]
+    spreads = {run: interval(run, "spread_ratio")[0] for run in rows}
+    assert "the spread ratio is the best of all rows" in TEXT and max(spreads, key=spreads.get) == "failures.no_kl"
+    low = {run for run in rows if interval(run, "mean_iou")[0] < 95}
+    assert "the only ones below 95" in TEXT and low == {"failures.no_kl", "failures.fast_discriminator"}
+
+
+def test_what_it_reads_off_its_last_table_is_printed_there():
+    cells = nbformat.read(ROOT / "notebooks/06_training.ipynb", 4).cells
+    (cell,) = (cell for cell in cells if "metrics.measure_diversity(" in cell.source)
+    text = "".join(output.get("text", "") for output in cell.outputs)
+    rows = {}
+    for line in text.splitlines()[1:]:
+        name, *numbers = re.findall(r"-?[\w.]+", line)
+        rows[name] = [float(number) for number in numbers]  # n, spread and ends, pairs, correlation and ends, color
+    _, spread, *_ = rows["mean"]
+    assert "about a tenth less than they should" in TEXT and 0.85 < spread < 0.95
+    assert rows["mean"][6] < 0 < rows["mean"][7] and "The mean correlation is 0 within its interval." in TEXT
+    assert max(abs(row[5]) for row in rows.values()) < 0.1
+    colors = {name: row[8] for name, row in rows.items()}
+    assert "Balloons have the least exact colors." in TEXT and max(colors, key=colors.get) == "balloon"

@@ -6,9 +6,11 @@ import re
 import nbformat
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, SEEDS, normal
+from notebook_definitions import load_definitions
 
 import inade_lite as il
+from inade_lite.noise import linear, spherical
 
 CELLS = nbformat.read(ROOT / "notebooks/07_instance_diversity.ipynb", 4).cells
 TEXT = " ".join("\n\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown").split())
@@ -36,6 +38,14 @@ def run(start, played):
     """Run the cell that begins like this, after the others."""
     (cell,) = (cell for cell in CELLS if cell.source.startswith(start))
     exec(cell.source, played)
+
+
+@SEEDS
+def test_notebook_7_defines_what_the_package_has(random):
+    notebook, (a, b) = load_definitions(7), (normal(random, 3, 2, 7) for _ in range(2))
+    for name, function in (("spherical", spherical), ("linear", linear)):
+        for t in (0, 0.3, 1):
+            assert np.array_equal(notebook[name](a, b, t).numpy(), function(a, b, t).numpy()), name
 
 
 def test_a_layer_changes_its_shifts_exactly_on_the_car(played):
@@ -73,10 +83,24 @@ def test_a_direction_tells_redness_and_serves_two_cars(played):
         assert (np.diff(redness) > 10).all() and redness[0] < -50 and redness[-1] > 50
 
 
-def test_of_its_three_sliders_the_best_is_the_one_of_the_exercise(played, capsys):
+def test_its_three_sliders_are_what_the_exercise_says(played, capsys):
     run("colors = painted[:, inside]", played)
     found = {name: float(value) for name, value in map(str.split, capsys.readouterr().out.splitlines())}
-    assert list(found) == ["redder", "greener", "brighter"] and il.exercises.judge("7.5", max(found, key=found.get))[0]
+    assert list(found) == ["redder", "greener", "brighter"] and np.ptp(list(found.values())) < 0.05  # about equally well
+    run("unit = {name: slider", played)
+    unit = played["unit"]
+    assert il.exercises.judge("7.5", unit["redder"] @ unit["greener"])[0]
+    assert max(abs(unit[name] @ unit["brighter"]) for name in ("redder", "greener")) < 0.1  # nearly perpendicular
+
+
+def test_brighter_bends_from_green_to_cyan(played):
+    for start in ("colors = painted[:, inside]", "unit = {name: slider", "pushed = np.repeat(noise.numpy(), len(pushes)"):
+        run(start, played)
+    run("means = brightened", played)
+    red, green, blue = played["means"].T
+    assert (np.diff(played["means"].mean(1)) > 0).all()  # brighter step by step
+    assert blue[-1] - blue[0] > 2 * max(red[-1] - red[0], green[-1] - green[0])
+    assert green[0] > blue[0] + 50 and abs(green[-1] - blue[-1]) < 20
 
 
 def test_the_shifts_have_the_color_where_the_car_is_large_and_the_scales_could(played, capsys):

@@ -90,6 +90,7 @@ def test_its_title_and_header_are_those_of_the_table(row):
 
 
 LIT = ["", "_layout", "_generator", "_encoder", "_noise", "_networks", "", "_noise", "_layout", "_painted", "_stripes"]
+LIT += ["_networks"]
 
 
 @every_notebook

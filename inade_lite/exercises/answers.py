@@ -387,6 +387,38 @@ def _sees_moved_stripes(losses):
     return strengths > 0.005 and abs(amplitudes) < 0.001
 
 
+# ---- Notebook 11: what came after
+
+
+def _mean_velocity(x, t):
+    """The mean of x_1 - x_0 over the lines that are at x [K] at time t; x_1 is -1 or 1, x_0 is N(0, 1)."""
+    x_1 = np.tanh(t * x / (1 - t) ** 2)
+    return (x_1 - x) / (1 - t)
+
+
+def _share_reached(times, noise=0.07, data=0.4):
+    """How far Euler's steps get from one deviation to the other, as a share of the other."""
+    x = noise
+    for t, after in zip(times[:-1], times[1:], strict=True):
+        slope = (t * data**2 - (1 - t) * noise**2) / (t**2 * data**2 + (1 - t) ** 2 * noise**2)
+        x += (after - t) * slope * x
+    return x / data
+
+
+def _label_mix(discriminator, real, fake, layout, chosen):
+    """OASIS's LabelMix of pictures [N, 3, H, W] and the chosen classes, 0 or 1 [N, L]: a scalar."""
+    mask = paddle.einsum("nl,nlhw->nhw", chosen, layout.semantics()).unsqueeze(1)
+    parts = mask * discriminator(real) + (1 - mask) * discriminator(fake)
+    return ((discriminator(mask * real + (1 - mask) * fake) - parts) ** 2).mean()
+
+
+def _pictures_to_mix(random):
+    """A discriminator that looks at neighbors, and what is mixed."""
+    pictures = [_normal(random, 2, 3, 8, 8) for _ in range(2)]
+    chosen = paddle.to_tensor(random.integers(0, 2, [2, 3]).astype("float32"))
+    return lambda x: F.avg_pool2d(x, 3, 1, 1), *pictures, _layout(random), chosen
+
+
 # ---- All of them
 
 
@@ -432,7 +464,7 @@ ANSWERS = {
     "7.2": numbers(1),
     "7.3": numbers(1),
     "7.4": word("car"),
-    "7.5": word("brighter"),
+    "7.5": numbers(-0.43, within=0.1),
     "8.1": _is_own_folder,
     "8.2": numbers(263, 200),
     "8.3": numbers(7),
@@ -444,4 +476,10 @@ ANSWERS = {
     "10.1": lambda answer: numbers(*map(_left_over, (10, 20, 40)), within=0.01)(answer),
     "10.2": lambda answer: numbers(4, 5, 6, 7)(sorted(answer)),
     "10.3": _sees_moved_stripes,
+    "11.1": like(_mean_velocity, lambda random: (random.normal(size=9), float(random.uniform(0.1, 0.8)))),
+    "11.2": lambda answer: numbers(
+        _share_reached(np.arange(11) / 10), _share_reached((np.arange(11) / 10) ** 2), within=0.01
+    )(answer),
+    "11.3": word("near"),
+    "11.4": like(_label_mix, _pictures_to_mix),
 }

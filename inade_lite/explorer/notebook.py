@@ -19,6 +19,7 @@ from ..figures import to_array, to_image
 from ..files import png
 from ..kernels import upsample
 from ..maps import Layout
+from ..noise import linear, spherical
 from ..weights.pretrained import load_pretrained
 from .about import about, directions
 from .scenes import classes, packed
@@ -29,6 +30,9 @@ SEEDS = 2**21  # seeds are smaller
 STEPS = 32  # an atom of bytes counts in 1/32
 MOST = 1000  # instances
 WORD = 0xFFFFFFFF
+
+# Below the still picture, where no page is named.
+HOW_TO_PLAY = "*Nothing moves? Run this cell in JupyterLab. Without it, `make play` opens the explorer in a browser.*"
 
 
 # ---- Looks, as in front/looks.js
@@ -96,20 +100,6 @@ def numbers_of(atom, noise_dim):
     return out
 
 
-def between(a, b, t, straight=False):
-    """From a [2, Z] (t = 0) to b (t = 1), on the arc between them or straight.
-
-    >>> between(np.float32([[2, 0]] * 2), np.float32([[0, 2]] * 2), 0.5, straight=True).tolist()
-    [[1.0, 1.0], [1.0, 1.0]]
-    """
-    if straight:
-        return (1 - t) * a + t * b
-    norms = np.linalg.norm(a, axis=1, keepdims=True) * np.linalg.norm(b, axis=1, keepdims=True)
-    cosine = (a * b).sum(1, keepdims=True) / np.maximum(norms, 1e-12)
-    theta = np.arccos(np.clip(cosine, -1 + 1e-6, 1 - 1e-6))  # never 0, so that nothing is divided by 0
-    return (np.sin((1 - t) * theta) * a + np.sin(t * theta) * b) / np.sin(theta)
-
-
 def noise_of(state, count, noise_dim, blocks, directions=None):
     """The noise of every instance in every block, float32 [B, I, 2, Z], as `stackNoise` in front/looks.js.
 
@@ -125,7 +115,8 @@ def noise_of(state, count, noise_dim, blocks, directions=None):
         other = None if look.get("b") is None else numbers_of(look["b"], noise_dim)
         t = look.get("t", 0)
         if other is not None and t:
-            own = other if t == 1 else between(own, other, t, look.get("line", False))
+            between = linear if look.get("line", False) else spherical
+            own = other if t == 1 else between(paddle.to_tensor(own), paddle.to_tensor(other), t).numpy()
         if directions is not None:
             for amount, direction in zip(look.get("d", []), directions, strict=False):
                 own = own + amount * direction
@@ -353,14 +344,15 @@ class Explorer:
     def _ipython_display_(self):
         """What a notebook calls for an explorer at the end of a cell.
 
-        The still picture is an output of its own. So it is there where the widget is not: in exported pages, in front
-        ends without widgets, in a notebook whose kernel is gone. The widget hides it while it is alive.
+        The still picture and the line below it are outputs of their own. So they are there where the widget is not: in
+        exported pages, in front ends without widgets, in a notebook whose kernel is gone. The widget hides them while
+        it is alive.
         """
         from IPython.display import Markdown, display
 
         display({"image/png": png(self.still()), "text/plain": "A street, and one thing in it drawn again"}, raw=True)
-        if self.page:
-            display(Markdown(f"[Play with it in the browser]({self.page})"))
+        page = f"[Play with it in the browser]({self.page})" if self.page else HOW_TO_PLAY
+        display(Markdown(page))
         try:
             display(self.widget())
         except ImportError:

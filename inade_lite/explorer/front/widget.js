@@ -110,16 +110,19 @@ function followTheme(root) {
 }
 
 /**
- * Hides the still picture that stands before the explorer for places without a kernel.
+ * Hides what stands before the explorer for places without a kernel: a still picture, and a line below it.
  * @param {HTMLElement} el
  * @param {number[]} size of that picture
  */
 function hideStill(el, size) {
-  const output = el.closest(".jp-OutputArea-child")?.previousElementSibling;
-  const image = output?.querySelector("img");
-  if (!(output instanceof HTMLElement) || !image) return;
+  const line = el.closest(".jp-OutputArea-child")?.previousElementSibling;
+  const still = line?.previousElementSibling;
+  const image = still?.querySelector("img");
+  if (!(line instanceof HTMLElement) || !(still instanceof HTMLElement) || !image) return;
   const hide = () => {
-    if (image.naturalWidth === size[0] && image.naturalHeight === size[1]) output.style.display = "none";
+    if (image.naturalWidth !== size[0] || image.naturalHeight !== size[1]) return;
+    line.style.display = "none";
+    still.style.display = "none";
   };
   if (image.complete) hide();
   else image.addEventListener("load", hide);
