@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test play site-demo test-browser bench pretrain-all tune table pictures notebooks doctor format lock test-versions real-smoke clean FORCE
+.PHONY: help lab test play site-demo test-browser film bench pretrain-all tune table pictures notebooks doctor format lock test-versions real-smoke clean FORCE
 
 # ---- What can be set: make lab PADDLE=gpu CUDA=cu126
 
@@ -109,10 +109,17 @@ site-demo: $(STAMP) $(NODE_MODULES) ## build the explorer's page in build/site-d
 play: $(STAMP) $(NODE_MODULES) ## build the explorer's page, serve it and open it in a browser (PORT=8000)
 	$(PY) -m inade_lite.explorer.page --out $(SITE_DEMO) --serve $(PORT)
 
-test-browser: site-demo ## lint and test the explorer's page in headless Chromium (CHROMIUM=/usr/bin/chromium)
+test-browser: site-demo ## lint and test the explorer, as a page and in JupyterLab, in headless Chromium (CHROMIUM=/usr/bin/chromium)
 	npm run --prefix tests/browser lint
+	npm run --prefix tests/browser types
 	npm run --prefix tests/browser unit
 	npm run --prefix tests/browser page
+	PYTHON="$(abspath $(PY))" npm run --prefix tests/browser lab
+
+film: site-demo ## film the explorer's page anew: docs/play.gif, docs/explorer.png
+	node tests/browser/film.js build/film
+	$(PY) tools/film.py build/film docs/play.gif
+	cp build/film/explorer.png docs/explorer.png
 
 # ---- For those who change something
 

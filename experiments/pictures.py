@@ -1,21 +1,18 @@
 """The pictures of README and docs/, drawn by the shipped models (`make pictures`).
 
     python -m experiments.pictures              all of them
-    python -m experiments.pictures click        docs/click.png alone
+    python -m experiments.pictures rivals       docs/rivals.png alone
 
-README's one_car.png is not among them: README's eight lines draw it.
+README's one_car.png is not among them: README's eight lines draw it. play.gif and explorer.png are `make film`'s.
 """
 
 import argparse
 from functools import partial
 
 import inade_lite as il  # isort: skip: before Paddle, which it prepares
-import matplotlib.pyplot as plt
-import numpy as np
-import paddle
 
 from inade_lite import figures
-from inade_lite.metrics import paint, things
+from inade_lite.metrics import things
 
 from . import system
 from .runs import ROOT
@@ -67,48 +64,6 @@ def rivals(draws=7):
     return _grid(rows, scale=2)
 
 
-def click(street=148, seed=16, clicks=(8, 21, 4)):
-    """A street, the same street with its front car drawn again for each of some clicks, and the pixels that changed.
-
-    street: its number in the val split. seed: of the noise before the clicks; clicks: the seeds of the car's noise.
-    They were chosen for a clean picture and for cars that are easy to tell apart.
-
-    >>> from experiments.pictures import click
-    >>> len(click(clicks=[12]).axes)
-    3
-    """
-    town = il.ToyTown("val", 64)
-    generator = il.load_pretrained(BEST).generator
-    item = town[street]
-    layout = il.Layout.of(il.collate([item]), town)
-    car = _front_car(item, town)
-    latent = paddle.zeros([1, generator.latent_dim])
-    noise = il.sample_noise(layout, generator.noise_dim, seed)
-    pictures = [paint(generator, layout, noise, latent)]
-    for k in clicks:
-        fresh = il.sample_noise(layout, generator.noise_dim, k)
-        again = noise.clone()
-        again[:, car] = fresh[:, car]
-        pictures.append(paint(generator, layout, again, latent))
-    pictures = paddle.concat(pictures).numpy()  # [1 + clicks, 3, H, W]
-    images = list(figures.to_image(pictures))
-    images.append(_heat(pictures))
-    titles = ["a street", *(f"click {k + 1}" for k in range(len(clicks))), "what changed"]
-    return figures.show_grid(images, titles, scale=3)
-
-
-def _heat(pictures, top=64):
-    """The largest change of each pixel against the first of pictures [K, 3, H, W]: uint8 [H, W, 3].
-
-    Black is no change; the brightest color is a change of `top` of 255 and more, as in notebook 9.
-    """
-    difference = np.abs(pictures[1:] - pictures[0]).mean(1)
-    largest = 127.5 * difference.max(0)  # [K - 1, H, W] -> [H, W], in units of 0..255
-    share = np.clip(largest / top, 0, 1)
-    colors = plt.cm.magma(share)[..., :3]  # without its alpha
-    return np.uint8(255 * colors)
-
-
 def _grid(rows, scale):
     """A Figure of {title: images}, one row for each title."""
     images = [image for row in rows.values() for image in row]
@@ -128,19 +83,8 @@ def _busy_street(town):
     raise ValueError("no scene with two cars, two houses and two people")
 
 
-def _front_car(item, town):
-    """The instance id of the car whose wheels are lowest in the picture."""
-    is_car = item["label"] == town.class_names.index("car")
-    lowest = {}
-    for i in np.unique(item["instance"][is_car]):
-        rows, _ = np.nonzero(item["instance"] == i)
-        lowest[int(i)] = rows.max()
-    return max(lowest, key=lowest.get)
-
-
 # {name of a file in docs/: what draws it}
 PICTURES = {
-    "click": click,
     "rivals": rivals,
     "samples": samples,
     "system": system.draw,

@@ -86,7 +86,9 @@ def test_a_direction_tells_redness_and_serves_two_cars(played):
 def test_its_three_sliders_are_what_the_exercise_says(played, capsys):
     run("colors = painted[:, inside]", played)
     found = {name: float(value) for name, value in map(str.split, capsys.readouterr().out.splitlines())}
-    assert list(found) == ["redder", "greener", "brighter"] and np.ptp(list(found.values())) < 0.05  # about equally well
+    assert (
+        list(found) == ["redder", "greener", "brighter"] and np.ptp(list(found.values())) < 0.05
+    )  # about equally well
     run("unit = {name: slider", played)
     unit = played["unit"]
     assert il.exercises.judge("7.5", unit["redder"] @ unit["greener"])[0]
@@ -94,7 +96,11 @@ def test_its_three_sliders_are_what_the_exercise_says(played, capsys):
 
 
 def test_brighter_bends_from_green_to_cyan(played):
-    for start in ("colors = painted[:, inside]", "unit = {name: slider", "pushed = np.repeat(noise.numpy(), len(pushes)"):
+    for start in (
+        "colors = painted[:, inside]",
+        "unit = {name: slider",
+        "pushed = np.repeat(noise.numpy(), len(pushes)",
+    ):
         run(start, played)
     run("means = brightened", played)
     red, green, blue = played["means"].T

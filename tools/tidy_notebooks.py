@@ -1,8 +1,9 @@
 """Tidy notebooks that were run: python tools/tidy_notebooks.py notebooks/00_tour.ipynb ...
 
 A widget shows nothing on a page, even where a picture stands beside it in the output. Without the widget the picture
-shows. An output that has only its repr left is removed. So is what would change with every machine or run: the version
-of Python, the times of execution. Pictures are packed tighter.
+shows. An output that has only its repr left is removed. So are the times of execution, which change with every run.
+The version of Python stays: JupyterLab would write it back, and call a notebook modified that was only opened. Pictures
+are packed tighter.
 """
 
 import base64
@@ -27,7 +28,6 @@ def tidy(notebook):
     []
     """
     notebook.metadata.pop("widgets", None)
-    notebook.metadata.get("language_info", {}).pop("version", None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         # Over a copy, because outputs are removed on the way.

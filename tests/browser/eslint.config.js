@@ -2,9 +2,9 @@ import js from "@eslint/js";
 
 const browser = [
   "AbortController", "Blob", "DecompressionStream", "DragEvent", "Element", "Event", "File", "HTMLCanvasElement",
-  "HTMLElement", "Image", "ImageData", "MediaRecorder", "MutationObserver", "Node", "OffscreenCanvas", "PointerEvent", "Response",
+  "HTMLElement", "Image", "ImageData", "MediaRecorder", "MouseEvent", "MutationObserver", "Node", "OffscreenCanvas", "PointerEvent", "Response",
   "TextDecoder", "TextEncoder", "URL", "Worker", "addEventListener", "atob", "btoa", "caches", "clearTimeout", "console",
-  "createImageBitmap", "document", "fetch", "globalThis", "history", "location", "navigator", "onmessage", "performance", "postMessage", "queueMicrotask",
+  "createImageBitmap", "document", "fetch", "getComputedStyle", "globalThis", "history", "location", "navigator", "onmessage", "performance", "postMessage", "queueMicrotask",
   "removeEventListener", "requestAnimationFrame", "self", "setTimeout", "structuredClone", "window", "ReadableStream",
 ];
 const node = ["Buffer", "process"];

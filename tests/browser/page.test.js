@@ -1,24 +1,17 @@
 // The page in a real browser: what a new user does first, and what may go wrong. Prints times, keeps screenshots.
 //
 // SITE is the folder that was built (build/site-demo), SHOTS where screenshots go (build/screenshots), CHROMIUM the
-// browser. A run on a busy machine takes minutes; SLOW=3 waits three times as long.
+// browser.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
 import { findObjects } from "../../inade_lite/explorer/front/objects.js";
 import { readScenes } from "../../inade_lite/explorer/front/scenes.js";
+import { act, change as changeOf, launch, painted as paintedOf, pictureOf, quiet, ROOT, SHOTS, SLOW } from "./browser.js";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
 const SITE = process.env.SITE ?? join(ROOT, "build/site-demo");
-const SHOTS = process.env.SHOTS ?? join(ROOT, "build/screenshots");
-const SLOW = Number(process.env.SLOW ?? 1);
-const FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
-];
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",
   ".json": "application/json", ".wasm": "application/wasm", ".png": "image/png" };
 
@@ -30,7 +23,6 @@ let things;
 let size;
 
 before(async () => {
-  mkdirSync(SHOTS, { recursive: true });
   // From a sub-path, without any header but the type, as the simplest server sends it.
   server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname)).replace(/^\/play\//, "");
@@ -43,7 +35,7 @@ before(async () => {
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   address = `http://127.0.0.1:${server.address().port}/play/`;
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+  browser = await launch();
   const json = JSON.parse(readFileSync(join(SITE, "scenes.json"), "utf8"));
   scenes = await readScenes(json);
   size = json.size;
@@ -82,7 +74,7 @@ async function open({ width = 1280, height = 800, scheme = "light", touch = fals
   });
   const begin = Date.now();
   await page.goto(address + hash);
-  const painted = () => page.evaluate(() => Number(document.querySelector(".inade").dataset.painted ?? 0));
+  const painted = () => paintedOf(page);
   await page.waitForFunction(() => document.querySelector(".inade")?.dataset.painted > 0, null, { timeout: 120000 * SLOW });
   const first = Date.now() - begin;
   const stage = page.locator(".left .stage");
@@ -90,50 +82,15 @@ async function open({ width = 1280, height = 800, scheme = "light", touch = fals
   const point = (x, y) => [box.x + (x / size) * box.width, box.y + (y / size) * box.height];
   return {
     page, context, errors, stage, box, point, painted, first,
-    /** The RGBA of the picture, one number after the other. */
-    picture: () =>
-      page.evaluate(() => {
-        const canvas = document.querySelector(".left .stage .picture");
-        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
-        copy.drawImage(canvas, 0, 0);
-        const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-        return Array.from(data);
-      }),
+    picture: () => pictureOf(page),
     click: (x, y, options) => (touch ? page.touchscreen.tap(...point(x, y)) : page.mouse.click(...point(x, y), options)),
-    /** Acts, and waits until the picture that comes of it is there. */
-    async act(what) {
-      const count = await painted();
-      await what();
-      await page.waitForFunction((n) => document.querySelector(".inade").dataset.painted > n, count);
-      await quiet(page);
-    },
+    act: (what) => act(page, what),
     shot: (name) => page.screenshot({ path: join(SHOTS, `${name}.png`) }),
   };
 }
 
-/** Waits until nothing has been painted for a while. */
-async function quiet(page) {
-  let last = -1;
-  for (;;) {
-    const now = await page.evaluate(() => document.querySelector(".inade").dataset.painted);
-    if (now === last) return;
-    last = now;
-    await page.waitForTimeout(250 * Math.min(SLOW, 4));
-  }
-}
-
-/** Mean |a - b| inside and outside of some instances. */
-function change(a, b, ids) {
-  const { instance } = street();
-  const sum = [0, 0];
-  const count = [0, 0];
-  instance.forEach((id, p) => {
-    const side = ids.includes(id) ? 0 : 1;
-    for (let c = 0; c < 3; c++) sum[side] += Math.abs(a[4 * p + c] - b[4 * p + c]) / 3;
-    count[side] += 1;
-  });
-  return { inside: sum[0] / count[0], outside: sum[1] / count[1] };
-}
+/** Mean |a - b| inside and outside of some instances of the first street. */
+const change = (a, b, ids) => changeOf(street(), a, b, ids);
 
 const middle = ({ box }) => [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
 /** The middle of a pixel of a part of the car: where one clicks, and not where the car's own pixels are. */
@@ -357,4 +314,118 @@ test("save and open; a link; wrong files and links say so and harm nothing", asy
   await message(cut.page).getByText("This link is not whole").waitFor();
   assert.deepEqual(cut.errors, []);
   await cut.context.close();
+});
+
+test("a finger moves what it has selected, a pen paints, the keys move a thing", async () => {
+  const p = await open({ width: 400, touch: true });
+  const start = await p.picture();
+  const [x, y] = middle(car());
+  await p.click(x, y);
+  await p.page.getByRole("heading", { name: "car 2" }).waitFor();
+  // The mouse of the tests cannot be a finger or a pen; events of the protocol can.
+  const protocol = await p.context.newCDPSession(p.page);
+  const at = (dx) => {
+    const [px, py] = p.point(x + dx, y);
+    return { x: px, y: py };
+  };
+  const touch = (type, points) => protocol.send("Input.dispatchTouchEvent", { type, touchPoints: points });
+  const scrolled = await p.page.evaluate(() => globalThis.scrollY);
+  await p.act(async () => {
+    await touch("touchStart", [at(0)]);
+    for (let i = 1; i <= 8; i++) await touch("touchMove", [at((-i * size) / 64)]);
+    await touch("touchEnd", []);
+  });
+  assert.equal(await p.page.evaluate(() => globalThis.scrollY), scrolled, "the page has not scrolled");
+  assert.equal(await p.page.locator(".steps button").count(), 2);
+  const moved = await p.picture();
+  assert.ok(change(start, moved, car().ids).inside > 3, "the car has left its place");
+  await p.shot("dragged 400");
+  await p.act(() => p.page.getByRole("button", { name: "Undo" }).click());
+  assert.deepEqual(await p.picture(), start);
+
+  await p.page.getByRole("button", { name: "Paint" }).click();
+  await p.page.locator(".palette").getByRole("button", { name: "balloon" }).click();
+  await p.stage.scrollIntoViewIfNeeded();
+  await p.page.waitForTimeout(200);
+  const box = await p.stage.boundingBox();
+  const pen = (type, dx) =>
+    protocol.send("Input.dispatchMouseEvent", {
+      type, pointerType: "pen", button: "left", buttons: 1, clickCount: 1,
+      x: box.x + box.width * (0.1 + dx), y: box.y + box.height * 0.12,
+    });
+  await p.act(async () => {
+    await pen("mousePressed", 0);
+    for (let i = 1; i <= 8; i++) await pen("mouseMoved", 0.03 * i);
+    await pen("mouseReleased", 0.24);
+  });
+  assert.notDeepEqual(await p.picture(), start);
+  await p.shot("pen 400");
+  await p.page.keyboard.press("Escape");
+  await p.page.keyboard.press("z");
+  await quiet(p.page);
+
+  await p.page.getByRole("button", { name: "Point" }).click();
+  await p.stage.focus();
+  await p.page.keyboard.press("ArrowRight");
+  await p.act(() => p.page.keyboard.press("Shift+ArrowUp"));
+  const count = await p.page.locator(".steps button").count();
+  await p.act(() => p.page.keyboard.press("Shift+ArrowUp"));
+  assert.equal(await p.page.locator(".steps button").count(), count, "moves of one thing are one step");
+  assert.deepEqual(p.errors, []);
+  await p.context.close();
+});
+
+test("a look is dragged onto a thing of another class; surprises can be undone", async () => {
+  const p = await open();
+  const start = await p.picture();
+  const house = things.find(({ name }) => name.startsWith("house"));
+  await p.click(...middle(car()));
+  await p.page.waitForFunction(() => !document.querySelector(".tile.waiting"));
+  const tile = await p.page.getByRole("button", { name: "Look 2" }).boundingBox();
+  await p.page.mouse.move(tile.x + 20, tile.y + 20);
+  await p.page.mouse.down();
+  await p.page.mouse.move(tile.x - 30, tile.y + 20, { steps: 4 });
+  await p.page.mouse.move(...p.point(...middle(house)), { steps: 6 });
+  await p.shot("look on its way");
+  await p.act(() => p.page.mouse.up());
+  const dressed = await p.picture();
+  assert.ok(change(start, dressed, house.ids).inside > 2 && change(start, dressed, house.ids).outside <= 0.5);
+  assert.equal(await p.page.locator(".card h2").textContent(), house.name);
+  await p.act(() => p.page.keyboard.press("z"));
+  assert.deepEqual(await p.picture(), start);
+  for (let i = 0; i < 5; i++) {
+    await p.page.locator("summary", { hasText: "Street" }).click();
+    await p.act(() => p.page.getByRole("button", { name: "Surprise me" }).click());
+  }
+  await p.shot("surprise");
+  for (let i = 0; i < 5; i++) await p.page.keyboard.press("z");
+  await quiet(p.page);
+  assert.deepEqual(await p.picture(), start);
+  assert.deepEqual(p.errors, []);
+  await p.context.close();
+});
+
+test("files with too many instances, one pixel or an unknown class are refused by what is wrong", async () => {
+  const p = await open();
+  const start = await p.picture();
+  await p.page.locator("summary", { hasText: "Save" }).click();
+  const [file] = await Promise.all([p.page.waitForEvent("download"), p.page.getByRole("button", { name: "Street, with maps and noise" }).click()]);
+  const saved = JSON.parse(readFileSync(await file.path(), "utf8"));
+  const instances = Buffer.alloc(2 * size * size);
+  for (let i = 0; i < size * size; i++) instances.writeUInt16LE(i % 10000, 2 * i);
+  const wrong = {
+    "10000 instances": { base: { ...saved.base, instance: instances.toString("base64") } },
+    "a map of 1 × 1": { size: 1, base: { label: "AA==", instance: "AAA=" } },
+    'class "lamp"': { classes: saved.classes.map((name) => (name === "sky" ? "lamp" : name)) },
+    "maps of another size": { base: { ...saved.base, label: saved.base.label.slice(0, 400) } },
+  };
+  for (const [why, change_] of Object.entries(wrong)) {
+    const buffer = Buffer.from(JSON.stringify({ ...saved, ...change_ }));
+    await p.page.locator("input[type=file]").setInputFiles({ name: "x.json", mimeType: "application/json", buffer });
+    await message(p.page).getByText(`This file is no street (${why})`).waitFor();
+    assert.deepEqual(await p.picture(), start);
+    await message(p.page).getByRole("button", { name: "Close" }).click();
+  }
+  assert.deepEqual(p.errors, []);
+  await p.context.close();
 });

@@ -6,40 +6,37 @@
  * offers besides.
  *
  * @typedef {import("./state.js").State} State
- * @typedef {import("./looks.js").Atom} Atom
  * @typedef {import("./looks.js").Look} Look
- * @typedef {import("./pictures.js").Picture} Picture
+ * @typedef {import("./outfits.js").Outfit} Outfit
  * @typedef {import("./pictures.js").Model} Model
- * @typedef {import("./pictures.js").Request} Request
- * @typedef {import("./objects.js").Thing} Thing
- * @typedef {{main: Atom, parts: Record<number, Atom>}} Outfit the look of a thing and of its parts, by class
  *
  * @typedef {object} Place
  * @property {{load: (name: string, onProgress?: (done: number, all: number) => void) => Promise<any>,
- *   paint: (request: Request) => Promise<Uint8ClampedArray>,
+ *   paint: (request: import("./pictures.js").Request) => Promise<Uint8ClampedArray>,
  *   encode: (request: any) => Promise<{mu: Float32Array, logvar: Float32Array}>}} engine
  * @property {import("./scenes.js").Scenes} scenes
  * @property {import("./words.js").Words} words
  * @property {{read: () => string, write: (code: string) => void, address: () => string} | null} link
  * @property {(address: string, size: number) => Promise<Uint8ClampedArray>} readPicture
- * @property {(frames: Picture[], delay: number) => Promise<Blob>} animation
+ * @property {(frames: import("./pictures.js").Picture[], delay: number) => Promise<Blob>} animation
  * @property {Document | HTMLElement} keys what listens to the keyboard
  * @property {State | null} [state] to begin with
  * @property {(state: State) => void} [changed]
  */
-import { decode, encode } from "./code.js";
+import { createBorrowing } from "./borrowing.js";
+import { carry } from "./carry.js";
+import { createComparing } from "./comparing.js";
 import { drawPicture, h, squareAround } from "./dom.js";
-import { download, enlarge, readStreet, writeStreet } from "./files.js";
-import { atomOf, DIRECTIONS, flatten, gaussians, mix, plainDirections, SEEDS } from "./looks.js";
-import { findObjects, neighbour } from "./objects.js";
+import { DIRECTIONS, flatten, mix, plainDirections, SEEDS } from "./looks.js";
+import { findObjects, isBackground, neighbour } from "./objects.js";
+import { atomFor, dress, outfitOf } from "./outfits.js";
 import { createEditor, MOST, UNITS } from "./paint.js";
 import * as panel from "./panel.js";
-import { createPictures, difference, requestOf } from "./pictures.js";
-import * as states from "./state.js";
+import { createPictures } from "./pictures.js";
+import { createSaving } from "./saving.js";
 import { createStage } from "./stage.js";
-
-/** The models that stand beside the one that is chosen. */
-const RIVALS = ["class_noise", "spade_vae"];
+import { createStamps } from "./stamps.js";
+import * as states from "./state.js";
 
 /**
  * @param {HTMLElement} root
@@ -69,9 +66,8 @@ export function createApp(root, place) {
   let candidateSeed = seed();
   /** @type {Outfit | null} */
   let copied = null;
-  let showHeat = false;
-  let showRivals = false;
-  const borrow = { at: 0, sigma: 0, seed: 1, thing: /** @type {Thing | null} */ (null), known: new Map() };
+  /** Whether a small picture is carried about. */
+  let isCarried = false;
 
   /** @type {Map<number, ReturnType<typeof createEditor>>} */
   const editors = new Map();
@@ -87,13 +83,15 @@ export function createApp(root, place) {
   const pictures = createPictures(engine, (state, { size: side }) => mapsAt(state, side));
   /** @type {WeakMap<object, import("./objects.js").Objects>} */
   const objectsOfMaps = new WeakMap();
-  /** @param {State} state */
-  function objectsOf(state) {
-    const maps = mapsOf(state);
+  /** @param {import("./paint.js").Base | import("./paint.js").Maps} maps */
+  function objectsIn(maps) {
     const objects = objectsOfMaps.get(maps) ?? findObjects(maps, classes);
     objectsOfMaps.set(maps, objects);
     return objects;
   }
+  const objectsOf = (/** @type {State} */ state) => objectsIn(mapsOf(state));
+  const stampsOf = createStamps(scenes);
+  const stamps = (/** @type {number} */ cls) => stampsOf(cls, size());
   const shown = () => preview ?? history.now;
 
   // ---- The views
@@ -108,21 +106,21 @@ export function createApp(root, place) {
     undo: () => jump(-1),
     redo: () => jump(1),
     jump,
-    savePicture,
-    saveStreet,
-    saveSlide,
-    copyLink,
+    savePicture: () => saving.savePicture(),
+    saveStreet: () => saving.saveStreet(),
+    saveSlide: () => saving.saveSlide(),
+    copyLink: () => saving.copyLink(),
     open: () => input.click(),
     again,
     lock: toggleLock,
     reset: () => change(states.resetLooks(history.now, chosenIds())),
     copy: () => {
-      copied = outfitOf(history.now, chosenIds());
+      copied = worn(history.now);
       update();
     },
     paste: () => {
       if (!copied) return messages.show(words.nothingCopied);
-      change(dress(history.now, chosenIds(), copied));
+      wear(copied);
     },
     duplicate,
     front: () => edit({ op: "front", ids: history.now.selected }),
@@ -132,7 +130,7 @@ export function createApp(root, place) {
       candidateSeed = seed();
       update();
     },
-    dragLook: (i, event) => dragOutfit(event, () => outfitOf(candidate(i), chosenIds())),
+    dragLook: (i, event) => carryOutfit(event, () => worn(candidate(i))),
     paintClass: (cls) => {
       paintClass = cls;
       update();
@@ -158,23 +156,8 @@ export function createApp(root, place) {
       const outfit = copied;
       if (!outfit) return messages.show(words.nothingCopied);
       const ids = chosenIds();
-      slideTo((id) => atomFor(history.now, ids, id, outfit));
+      slideTo((id) => atomFor(outfit, id, ids, objectsOf(history.now)));
     },
-    browse: (step) => {
-      borrow.at = (borrow.at + step + scenes.real.length) % scenes.real.length;
-      borrow.thing = null;
-      showReal();
-      update();
-    },
-    uncertainty: (sigma) => {
-      borrow.sigma = sigma;
-      takeBorrowed("uncertainty");
-    },
-    heat: (on) => {
-      showHeat = on;
-      compare();
-    },
-    rivals: loadRivals,
   };
 
   const bar = panel.createBar(acts, words, scenes.models, link !== null);
@@ -183,25 +166,36 @@ export function createApp(root, place) {
   const palette = panel.createPalette(acts, words, classes);
   const steps = panel.createSteps(acts, words);
   const mixing = panel.createMix(acts, words, DIRECTIONS);
-  const realStage = createStage(
-    {
-      pick: (id) => borrowFrom(id),
-      mayDrag: () => false,
-      drag() {},
-      stroke() {},
-      end() {},
-      cancel() {},
-    },
-    {
-      label: words.hintBorrow,
-      nameOf: (id) => realObjects()?.thingOf.get(id)?.name ?? "",
-      idsOf: (id) => realObjects()?.thingOf.get(id)?.ids ?? [],
-    },
+  const messages = panel.createMessages(words);
+  /** What the parts of the explorer ask of the whole. */
+  const app = {
+    model: () => model,
+    size,
+    seed,
+    load,
+    messages,
+    pictures,
+    mapsAt,
+    mapsOf,
+    chosenIds,
+    now: () => history.now,
+    before: () => history.past.at(-1),
+    update: () => update(),
+  };
+  const borrowing = createBorrowing(
+    { ...app, hasSelected: () => history.now.selected.length > 0, objectsOfBase: objectsIn, wear },
+    place,
   );
-  realStage.element.classList.add("small");
-  const borrowing = panel.createBorrow(acts, words, realStage.element);
-  const rivals = scenes.models.filter(({ name }) => RIVALS.includes(name));
-  const comparing = panel.createCompare(acts, words, rivals);
+  const comparing = createComparing(
+    {
+      ...app,
+      isOpen: () => tab === "compare" && mode === "point",
+      setHeat: (change_) => stage.setHeat(change_),
+      loaded: () => stage.setCover(null),
+    },
+    place,
+  );
+  const saving = createSaving({ ...app, otherSeed: () => mix(candidateSeed, 0), opened }, place);
   const tabs = panel.createTabs(
     words.tabs,
     [
@@ -212,10 +206,9 @@ export function createApp(root, place) {
     (name) => {
       tab = name;
       if (model) update();
-      if (name === "borrow") showReal();
+      if (name === "borrow") borrowing.show();
     },
   );
-  const messages = panel.createMessages(words);
   const stage = createStage(
     {
       pick,
@@ -239,7 +232,7 @@ export function createApp(root, place) {
   const input = h("input", { type: "file", accept: ".json,application/json", hidden: true });
   input.onchange = () => {
     const file = input.files?.[0];
-    if (file) openFile(file);
+    if (file) saving.openFile(file);
     input.value = "";
   };
   root.classList.add("inade");
@@ -374,7 +367,7 @@ export function createApp(root, place) {
 
   /** @param {string} name */
   function openScene(name) {
-    borrow.thing = null;
+    borrowing.forget();
     change(states.openScene(history.now, name, seed()));
   }
 
@@ -425,48 +418,16 @@ export function createApp(root, place) {
 
   // ---- Looks as things
 
-  /**
-   * The look of a thing and of its parts.
-   * @param {State} state
-   * @param {number[]} ids
-   * @returns {Outfit}
-   */
-  function outfitOf(state, ids) {
-    const { noiseDim, directions } = /** @type {Model} */ (model);
-    const { classOf, thingOf } = objectsOf(state);
-    const atom = (/** @type {number} */ id) => flatten(states.lookOf(state, id), noiseDim, directions);
-    const main = ids.find((id) => thingOf.get(id)?.id === id) ?? ids[0];
-    /** @type {Record<number, Atom>} */
-    const parts = {};
-    for (const id of ids) if (id !== main && thingOf.get(id)?.id !== id) parts[classOf.get(id) ?? 0] ??= atom(id);
-    return { main: atom(main), parts };
+  /** What the chosen ones wear. @param {State} state @returns {Outfit} */
+  const worn = (state) => outfitOf(state, chosenIds(), objectsOf(state), /** @type {Model} */ (model));
+
+  /** The chosen ones put it on. @param {Outfit} outfit @param {string | null} [tag] */
+  function wear(outfit, tag = null) {
+    if (refuse()) return update();
+    change(dress(history.now, chosenIds(), outfit, objectsOf(history.now)), tag);
   }
 
-  /**
-   * What an instance gets of an outfit; null for a part that has none there.
-   * @param {State} state
-   * @param {number[]} ids all that are dressed
-   * @param {number} id
-   * @param {Outfit} outfit
-   */
-  function atomFor(state, ids, id, { main, parts }) {
-    const { classOf, thingOf } = objectsOf(state);
-    const owner = thingOf.get(id)?.id;
-    const isMain = owner === id || owner === undefined || !ids.includes(owner);
-    return isMain ? main : (parts[classOf.get(id) ?? -1] ?? null);
-  }
-
-  /** @param {State} state @param {number[]} ids @param {Outfit} outfit */
-  function dress(state, ids, outfit) {
-    if (state === history.now && refuse()) return state;
-    const looks = ids.flatMap((id) => {
-      const a = atomFor(state, ids, id, outfit);
-      return a === null ? [] : [/** @type {[number, Look]} */ ([id, { a }])];
-    });
-    return states.setLooks(state, looks);
-  }
-
-  /** @param {(id: number) => Atom | null} other */
+  /** @param {(id: number) => import("./looks.js").Atom | null} other */
   function slideTo(other) {
     const { noiseDim, directions } = /** @type {Model} */ (model);
     changeLooks((look, id) => {
@@ -475,58 +436,30 @@ export function createApp(root, place) {
     });
   }
 
-  let dragged = false;
   /**
    * A look that is carried from a small picture to a thing in the large one.
    * @param {PointerEvent} event
    * @param {() => Outfit} outfit
    */
-  function dragOutfit(event, outfit) {
-    const from = /** @type {HTMLElement} */ (event.currentTarget);
-    const picture = from instanceof HTMLCanvasElement ? from : from.querySelector("canvas");
-    if (!picture || event.button !== 0) return;
-    dragged = false;
-    /** @type {HTMLCanvasElement | null} */
-    let ghost = null;
-    const move = (/** @type {PointerEvent} */ to) => {
-      if (!ghost && Math.hypot(to.clientX - event.clientX, to.clientY - event.clientY) < 9) return;
-      if (!ghost) {
-        ghost = h("canvas", { class: "ghost", width: picture.width, height: picture.height });
-        ghost.getContext("2d")?.drawImage(picture, 0, 0);
-        root.append(ghost);
-        dragged = true;
-      }
-      const room = root.getBoundingClientRect();
-      ghost.style.left = `${to.clientX - room.left}px`;
-      ghost.style.top = `${to.clientY - room.top}px`;
-    };
-    const stop = (/** @type {PointerEvent} */ to) => {
-      removeEventListener("pointermove", move);
-      removeEventListener("pointerup", stop);
-      removeEventListener("pointercancel", stop);
-      ghost?.remove();
+  function carryOutfit(event, outfit) {
+    const drop = (/** @type {PointerEvent} */ to) => {
       const box = stage.element.getBoundingClientRect();
-      const over = to.clientX >= box.left && to.clientX < box.right && to.clientY >= box.top && to.clientY < box.bottom;
-      // The click that follows this event is not meant for the small picture.
-      setTimeout(() => (dragged = false));
-      if (!ghost || !over || to.type !== "pointerup") return;
-      const worn = outfit();
-      const thing = objectsOf(history.now).thingOf.get(stage.idAt(to));
+      const isOver = to.clientX >= box.left && to.clientX < box.right && to.clientY >= box.top && to.clientY < box.bottom;
+      const taken = outfit();
+      const thing = isOver ? objectsOf(history.now).thingOf.get(stage.idAt(to)) : undefined;
       if (!thing) return;
       const next = states.select(history.now, thing.ids);
       pictures.alias(next, history.now);
       if (thing.ids.every((id) => next.locked.includes(id))) return messages.show(words.locked(thing.name));
-      change(dress(next, thing.ids, worn));
+      change(dress(next, thing.ids, taken, objectsOf(next)));
     };
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", stop);
-    addEventListener("pointercancel", stop);
+    carry(event, root, (is) => (isCarried = is), drop);
   }
   for (const [canvas, t] of /** @type {[HTMLCanvasElement, number][]} */ ([
     [mixing.from, 0],
     [mixing.to, 1],
   ])) {
-    canvas.addEventListener("pointerdown", (event) => dragOutfit(event, () => outfitOf(atEnd(t), chosenIds())));
+    canvas.addEventListener("pointerdown", (event) => carryOutfit(event, () => worn(atEnd(t))));
   }
 
   /** The street at an end of the slide. @param {number} t */
@@ -547,7 +480,7 @@ export function createApp(root, place) {
 
   /** @param {number} i */
   function keep(i) {
-    if (dragged || refuse() || mode !== "point") return;
+    if (isCarried || refuse() || mode !== "point") return;
     const kept = eight[i] ?? candidate(i);
     change(kept);
   }
@@ -577,12 +510,7 @@ export function createApp(root, place) {
         if (picture && eight[i] === state) candidates.draw(i, picture, box);
       });
     }
-    candidates.mark(eight.findIndex((state) => sameLooks(state, now, chosenIds())));
-  }
-
-  /** @param {State} a @param {State} b @param {number[]} ids */
-  function sameLooks(a, b, ids) {
-    return ids.every((id) => JSON.stringify(states.lookOf(a, id)) === JSON.stringify(states.lookOf(b, id)));
+    candidates.mark(eight.findIndex((state) => states.sameLooks(state, now, chosenIds())));
   }
 
   // ---- Pointing
@@ -626,17 +554,10 @@ export function createApp(root, place) {
 
   /** @param {number} id */
   function mayDrag(id) {
-    if (history.now.selected.includes(id)) {
-      return history.now.selected.every((each) => !isBackground(objectsOf(history.now).thingOf.get(each)));
-    }
-    return !isBackground(objectsOf(history.now).thingOf.get(id));
-  }
-
-  /** What fills the street from side to side stays where it is. @param {Thing | undefined} thing */
-  function isBackground(thing) {
-    if (!thing) return true;
-    const stuff = !classes[thing.classId]?.thing;
-    return stuff && thing.box[2] - thing.box[0] >= size() * 0.9;
+    const { selected } = history.now;
+    const { thingOf } = objectsOf(history.now);
+    const dragged = selected.includes(id) ? selected : [id];
+    return dragged.every((each) => !isBackground(thingOf.get(each), classes, size()));
   }
 
   /** @param {number} id @param {number} dx @param {number} dy */
@@ -712,28 +633,6 @@ export function createApp(root, place) {
     if (states.sameStreet(last, history.now) && last !== history.now) pictures.alias(history.now, last);
   }
 
-  /** @type {Map<string, {scene: string, ids: number[], box: number[], area: number}[]>} */
-  const stampsOf = new Map();
-  /** Whole things of a class in the streets that are known. @param {number} cls */
-  function stamps(cls) {
-    const key = `${size()} ${cls}`;
-    const known = stampsOf.get(key);
-    if (known) return known;
-    const found = scenes.names.flatMap((scene) => {
-      const base = scenes.baseOf(scene, size());
-      if (!base) return [];
-      return findObjects(base, classes)
-        .things.filter(({ classId, box }) => classId === cls && box[0] > 0 && box[2] < base.size && box[1] > 0)
-        .filter((thing) => !(classes[cls].partOf ?? []).length && !isBackground(thing) && thing.box[3] < base.size)
-        .map(({ ids, box, area }) => ({ scene, ids, box, area }));
-    });
-    // Those that something covers are smaller.
-    const areas = found.map(({ area }) => area).sort((a, b) => a - b);
-    const whole = found.filter(({ area }) => area >= (areas[Math.floor(areas.length / 2)] ?? 0));
-    stampsOf.set(key, whole);
-    return whole;
-  }
-
   /** @param {number} cls */
   function anyStamp(cls) {
     const all = stamps(cls);
@@ -749,233 +648,11 @@ export function createApp(root, place) {
     update();
   }
 
-  // ---- Looks of real streets
-
-  const realName = () => scenes.real[borrow.at];
-  function realObjects() {
-    const base = scenes.baseOf(realName(), size());
-    if (!base) return null;
-    const objects = objectsOfMaps.get(base) ?? findObjects(base, classes);
-    objectsOfMaps.set(base, objects);
-    return objects;
-  }
-
-  async function showReal() {
-    const name = realName();
-    const base = name && scenes.baseOf(name, size());
-    const address = name && scenes.pictureOf(name, size());
-    if (!base || !address) return;
-    realStage.setMaps(base);
-    realStage.setSelected(borrow.thing?.ids ?? []);
-    try {
-      const data = await place.readPicture(address, base.size);
-      if (name === realName()) realStage.show({ size: base.size, data });
-    } catch (error) {
-      messages.show(words.failed(/** @type {Error} */ (error).message));
-    }
-  }
-
-  /** @param {number} id */
-  async function borrowFrom(id) {
-    const thing = realObjects()?.thingOf.get(id);
-    const name = realName();
-    const base = scenes.baseOf(name, size());
-    const address = scenes.pictureOf(name, size());
-    if (!thing || !base || !address || !model) return;
-    if (!history.now.selected.length) return messages.show(words.hintBorrowNothing);
-    borrow.thing = thing;
-    borrow.seed = seed();
-    realStage.setSelected(thing.ids);
-    try {
-      const key = `${model.name} ${name}`;
-      if (!borrow.known.has(key)) {
-        const data = await place.readPicture(address, base.size);
-        const pixels = base.size ** 2;
-        const rgb = new Float32Array(3 * pixels);
-        for (let i = 0; i < 3 * pixels; i++) rgb[i] = data[4 * (i % pixels) + Math.floor(i / pixels)] / 127.5 - 1;
-        const { label, instance, count } = base;
-        borrow.known.set(key, await engine.encode({ rgb, label, instance, count, model: model.name }));
-      }
-      takeBorrowed(null);
-    } catch (error) {
-      messages.show(words.failed(/** @type {Error} */ (error).message));
-    }
-  }
-
-  /** @param {string | null} tag */
-  function takeBorrowed(tag) {
-    const told = borrow.known.get(`${model?.name} ${realName()}`);
-    const objects = realObjects();
-    if (!told || !borrow.thing || !objects || !model || !history.now.selected.length) return update();
-    const row = 2 * model.noiseDim;
-    const atom = (/** @type {number} */ id) => {
-      const wobble = gaussians(mix(borrow.seed, id), row);
-      const first = id * row;
-      const numbers = wobble.map(
-        (value, i) => told.mu[first + i] + borrow.sigma * Math.exp(told.logvar[first + i] / 2) * value,
-      );
-      return atomOf(numbers);
-    };
-    const [main, ...others] = borrow.thing.ids;
-    const parts = Object.fromEntries(others.map((id) => [objects.classOf.get(id) ?? 0, atom(id)]));
-    change(dress(history.now, chosenIds(), { main: atom(main), parts }), tag);
-  }
-
-  // ---- What a change did
-
-  /** Whether a pixel was meant by the last step. @param {State} before @param {State} after @param {number} side */
-  function meant(before, after, side) {
-    const [old, now] = [mapsAt(before, side), mapsAt(after, side)];
-    const ids = new Set();
-    for (let id = 0; id < Math.max(old.count, now.count); id++) if (!sameLooks(before, after, [id])) ids.add(id);
-    return (/** @type {number} */ p) => ids.has(now.instance[p]) || old.instance[p] !== now.instance[p];
-  }
-
-  async function compare() {
-    const { now } = history;
-    const before = history.past.at(-1);
-    if (!model || tab !== "compare" || mode !== "point") return stage.setHeat(null);
-    if (!before || before.model !== now.model) {
-      comparing.update(null);
-      return stage.setHeat(null);
-    }
-    const both = await Promise.all([before, now].map((state) => pictures.later(state, /** @type {Model} */ (model), "compare")));
-    if (history.now !== now || tab !== "compare" || !both[0] || !both[1]) return;
-    const told = difference(both[0], both[1], meant(before, now, both[0].size));
-    comparing.update(told);
-    stage.setHeat(showHeat ? { size: both[0].size, map: told.map } : null);
-    if (!showRivals) return;
-    rivals.forEach(async ({ name }, i) => {
-      const rival = models.get(name);
-      if (!rival) return;
-      const two = await Promise.all([before, now].map((state) => pictures.later(state, rival, "compare")));
-      if (history.now !== now || !two[0] || !two[1]) return;
-      comparing.drawRival(i, two[1], difference(two[0], two[1], meant(before, now, rival.size)));
-    });
-  }
-
-  async function loadRivals() {
-    try {
-      for (const { name } of rivals) await load(name);
-      showRivals = true;
-      comparing.showRivals();
-      if (history.past.length) compare();
-      else {
-        rivals.forEach(async ({ name }, i) => {
-          const picture = await pictures.later(history.now, /** @type {Model} */ (models.get(name)), "compare");
-          if (picture) comparing.drawRival(i, picture, null);
-        });
-      }
-    } catch (error) {
-      messages.show(words.notLoaded(/** @type {Error} */ (error).message));
-    }
+  /** The street of a file. @param {State} state */
+  async function opened(state) {
+    if (state.model !== model?.name) model = await load(state.model);
     stage.setCover(null);
-  }
-
-  // ---- Files and links
-
-  async function currentPicture() {
-    return pictures.later(history.now, /** @type {Model} */ (model), "save");
-  }
-
-  async function savePicture() {
-    const picture = await currentPicture();
-    if (!picture) return;
-    const canvas = h("canvas", {});
-    drawPicture(canvas, enlarge(picture, Math.max(1, Math.round(512 / picture.size))));
-    canvas.toBlob((blob) => blob && download(blob, "street.png"));
-  }
-
-  function saveStreet() {
-    const { now } = history;
-    const current = /** @type {Model} */ (model);
-    const base = /** @type {import("./paint.js").Base} */ (scenes.baseOf(now.scene, current.size));
-    const text = writeStreet(now, base, requestOf(now, current, mapsOf(now)), classes);
-    download(new Blob([text], { type: "application/json" }), "street.json");
-  }
-
-  /** @param {File} file */
-  async function openFile(file) {
-    try {
-      if (file.size > 20e6) throw new Error(`${Math.round(file.size / 1e6)} MB`);
-      const names = scenes.models.map(({ name }) => name);
-      const { state, base } = readStreet(await file.text(), { models: names, scenes: scenes.known(), classes });
-      let scene = state.scene;
-      const known = scenes.baseOf(scene, base.size);
-      const same = known?.label.every((cls, p) => cls === base.label[p] && known.instance[p] === base.instance[p]);
-      if (!same) {
-        scene = `file ${seed()}`;
-        scenes.add(scene, base);
-      }
-      if (state.model !== model?.name) model = await load(state.model);
-      stage.setCover(null);
-      change({ ...state, scene });
-      messages.show(words.opened);
-    } catch (error) {
-      messages.show(words.badFile(/** @type {Error} */ (error).message));
-    }
-  }
-
-  async function saveSlide() {
-    const { now } = history;
-    const current = /** @type {Model} */ (model);
-    const ids = chosenIds();
-    const hasOther = ids.some((id) => states.lookOf(now, id).b !== undefined);
-    const { noiseDim, directions } = current;
-    const frames = [];
-    const count = 24;
-    try {
-      for (let i = 0; i < count; i++) {
-        // There and back, slower at the ends.
-        const t = (1 - Math.cos((2 * Math.PI * i) / count)) / 2;
-        const at = Math.round(t * 1000) / 1000;
-        const state = states.changeLooks(now, ids, (look, id) =>
-          hasOther
-            ? { ...look, t: look.b === undefined ? look.t : at }
-            : { a: flatten(look, noiseDim, directions), b: mix(mix(candidateSeed, 0), id), t: at },
-        );
-        const picture = await pictures.later(state, current, "slide");
-        if (!picture) return;
-        frames.push(enlarge(picture, Math.max(1, Math.round(384 / picture.size))));
-        messages.show(words.saving(i + 1, count));
-      }
-      const blob = await place.animation(frames, 80);
-      download(blob, blob.type.includes("gif") ? "street.gif" : "street.webm");
-      messages.hide();
-    } catch (error) {
-      messages.show(`${words.noAnimation} (${/** @type {Error} */ (error).message})`);
-    }
-  }
-
-  async function copyLink() {
-    writeLink();
-    try {
-      await navigator.clipboard.writeText(link?.address() ?? "");
-      messages.show(words.linkCopied);
-    } catch {
-      messages.show(words.linkInAddress);
-    }
-  }
-
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let linkTimer;
-  function writeLink() {
-    clearTimeout(linkTimer);
-    // A street that came from a file is not in the address: nobody else has its maps.
-    if (link && scenes.names.concat(states.EMPTY).includes(history.now.scene)) link.write(encode(history.now));
-  }
-
-  /** @returns {State | null} */
-  function readLink() {
-    const code = link?.read();
-    if (!code) return null;
-    const names = scenes.models.map(({ name }) => name);
-    try {
-      return states.checkState(decode(code), { models: names, scenes: scenes.known(), classes: classes.length, most: MOST });
-    } catch (error) {
-      messages.show(words.badCode(/** @type {Error} */ (error).message), true);
-      return null;
-    }
+    change(state);
   }
 
   // ---- What is shown
@@ -1052,16 +729,10 @@ export function createApp(root, place) {
       blocks: model?.blocks ?? 0,
     });
     showEnds();
-    borrowing.update({
-      some,
-      encodes: Boolean(model?.encodes && model.level === "instance" && scenes.real.length),
-      taken: borrow.thing !== null && some,
-      sigma: borrow.sigma,
-    });
-    compare().catch((error) => messages.show(words.failed(error.message)));
+    borrowing.update(some);
+    comparing.update();
     steps.update([...history.past, history.now, ...history.future], history.past.length, find);
-    clearTimeout(linkTimer);
-    linkTimer = setTimeout(writeLink, 300);
+    saving.linkLater();
   }
 
   let endsKey = "";
@@ -1161,7 +832,7 @@ export function createApp(root, place) {
   const drop = (/** @type {DragEvent} */ event) => {
     event.preventDefault();
     const file = event.dataTransfer?.files[0];
-    if (file) openFile(file);
+    if (file) saving.openFile(file);
   };
   root.addEventListener("dragover", over);
   root.addEventListener("drop", drop);
@@ -1169,7 +840,7 @@ export function createApp(root, place) {
   // ---- The beginning
 
   async function start() {
-    const told = place.state ?? readLink();
+    const told = place.state ?? saving.readLink();
     const begin = told ?? states.newState(scenes.models[0].name, scenes.names[0]);
     history = states.newHistory(begin);
     root.dataset.mode = mode;
@@ -1197,7 +868,7 @@ export function createApp(root, place) {
     state: () => history.now,
     destroy() {
       place.keys.removeEventListener("keydown", /** @type {EventListener} */ (press));
-      clearTimeout(linkTimer);
+      saving.destroy();
       root.replaceChildren();
     },
   };

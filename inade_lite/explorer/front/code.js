@@ -196,6 +196,7 @@ export function decode(code) {
     const op = OPS[input.number()];
     if (op === "stroke") {
       const [id, cls, r, points] = [input.number(), input.number(), input.number(), input.number()];
+      /** @type {number[]} */
       const at = [];
       for (let i = 0; i < 2 * points; i++) at.push(input.signed() + (i < 2 ? 0 : at[i - 2]));
       edits.push({ op, id, cls, r, at });

@@ -111,6 +111,17 @@ export function findObjects({ size, label, instance }, classes) {
 }
 
 /**
+ * What fills the street from side to side and is no thing, as sky and road; it stays where it is.
+ * @param {Thing | undefined} thing
+ * @param {Class[]} classes
+ * @param {number} size
+ */
+export function isBackground(thing, classes, size) {
+  if (!thing) return true;
+  return !classes[thing.classId]?.thing && thing.box[2] - thing.box[0] >= size * 0.9;
+}
+
+/**
  * The next thing that a key of the arrows leads to: near, and more in the direction than beside it.
  * @param {Thing[]} things
  * @param {Thing | undefined} from

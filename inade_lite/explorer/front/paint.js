@@ -10,8 +10,9 @@
  *   `id` is the first of the new ones
  * @typedef {{op: "copy", ids: number[], id: number, dx: number, dy: number}} Copy
  * @typedef {{op: "move", ids: number[], dx: number, dy: number}} Move
- * @typedef {{op: "delete" | "front", ids: number[]}} Take
- * @typedef {Stroke | Stamp | Copy | Move | Take} Edit
+ * @typedef {{op: "delete", ids: number[]}} Delete
+ * @typedef {{op: "front", ids: number[]}} Front
+ * @typedef {Stroke | Stamp | Copy | Move | Delete | Front} Edit
  *
  * @typedef {object} Layer
  * @property {number} id

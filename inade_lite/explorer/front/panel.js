@@ -429,8 +429,9 @@ export function createTabs(label, tabs, opened) {
 /** Messages that come and go. */
 export function createMessages(/** @type {Words} */ words) {
   const text = h("span", {});
+  const offer = h("button", { type: "button", class: "offer", hidden: true });
   const close = iconButton("close", words.close, () => hide());
-  const element = h("div", { class: "message", role: "status", "aria-live": "polite", hidden: true }, text, close);
+  const element = h("div", { class: "message", role: "status", "aria-live": "polite", hidden: true }, text, offer, close);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   function hide() {
@@ -439,9 +440,16 @@ export function createMessages(/** @type {Words} */ words) {
   return {
     element,
     hide,
-    /** @param {string} message @param {boolean} [stays] */
-    show(message, stays = false) {
+    /**
+     * @param {string} message
+     * @param {boolean} [stays]
+     * @param {{words: string, act: () => void} | null} [remedy] what a button beside the message does
+     */
+    show(message, stays = false, remedy = null) {
       text.textContent = message;
+      offer.hidden = !remedy;
+      offer.textContent = remedy?.words ?? "";
+      offer.onclick = remedy?.act ?? null;
       element.hidden = false;
       clearTimeout(timer);
       if (!stays) timer = setTimeout(hide, 6000);

@@ -287,3 +287,13 @@ export function checkState(value, { models, scenes, classes, most }) {
   const { version, model, scene, seed, latent, edits, looks, locked, selected } = value;
   return { version, model, scene, seed, latent, edits, looks, locked, selected };
 }
+
+/**
+ * Whether some instances look the same in both.
+ * @param {State} a
+ * @param {State} b
+ * @param {number[]} ids
+ */
+export function sameLooks(a, b, ids) {
+  return ids.every((id) => JSON.stringify(lookOf(a, id)) === JSON.stringify(lookOf(b, id)));
+}

@@ -128,6 +128,26 @@ function hideStill(el, size) {
   else image.addEventListener("load", hide);
 }
 
+/**
+ * What runs the cell of a widget, in JupyterLab and Notebook 7; null elsewhere.
+ * A widget cannot ask for it, so this does what a reader would: goes into the cell, and presses Run in the toolbar.
+ * @param {HTMLElement} el
+ * @returns {{words: string, act: () => void} | null}
+ */
+function runsCell(el) {
+  const editor = el.closest(".jp-CodeCell")?.querySelector(".jp-InputArea-editor .cm-content");
+  const run = el.closest(".jp-NotebookPanel")?.querySelector("[data-command='notebook:run-cell-and-select-next']");
+  if (!(editor instanceof HTMLElement) || !(run instanceof HTMLElement)) return null;
+  return {
+    words: WORDS.runCell,
+    act() {
+      editor.focus();
+      // Its buttons act when they are pressed.
+      run.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, cancelable: true }));
+    },
+  };
+}
+
 /** @param {Host} host */
 async function render({ model, el }) {
   const root = document.createElement("div");
@@ -137,7 +157,7 @@ async function render({ model, el }) {
   let app = null;
   let isQuiet = false;
   const quiet = (/** @type {boolean} */ now) => {
-    if (now && !isQuiet) app?.messages.show(WORDS.noKernel, true);
+    if (now && !isQuiet) app?.messages.show(WORDS.noKernel, true, runsCell(el));
     if (!now && isQuiet) app?.messages.hide();
     isQuiet = now;
   };

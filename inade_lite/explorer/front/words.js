@@ -109,7 +109,8 @@ export const WORDS = {
   noAnimation: "This browser cannot make animations.",
   failed: (/** @type {string} */ why) => `The model cannot paint this (${why}).`,
   notLoaded: (/** @type {string} */ why) => `The model did not load (${why}).`,
-  noKernel: "The kernel does not answer. Run this cell again.",
+  noKernel: "The kernel does not answer. Run this cell again, and those above that it needs.",
+  runCell: "Run the cell",
   nothingCopied: "Copy a look first.",
   close: "Close",
   keyList: [

@@ -99,7 +99,7 @@ async function unzip(bytes) {
 async function download(url, progress) {
   const response = await fetchFile(url);
   const parts = [];
-  const reader = response.body.getReader();
+  const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body).getReader();
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       parts.push(part.value);
@@ -129,6 +129,7 @@ function counter(id, total) {
  * @returns {Promise<Record<string, any>>}
  */
 async function run(key, inputs) {
+  /** @type {Record<string, any>} */
   const feeds = {};
   const session = sessions.get(key);
   for (const name of session.inputNames) {
@@ -140,6 +141,7 @@ async function run(key, inputs) {
   } catch (error) {
     throw new Error(`The network could not run (${reason(error)}).`, { cause: error });
   }
+  /** @type {Record<string, any>} */
   const values = {};
   for (const name of session.outputNames) {
     values[name] = results[name].data;
