@@ -1,7 +1,7 @@
 import js from "@eslint/js";
 
 const browser = [
-  "AbortController", "Blob", "DecompressionStream", "DragEvent", "Element", "Event", "File", "HTMLCanvasElement",
+  "AbortController", "Blob", "DecompressionStream", "DragEvent", "Element", "Event", "File", "HTMLButtonElement", "HTMLCanvasElement",
   "HTMLElement", "Image", "ImageData", "MediaRecorder", "MouseEvent", "MutationObserver", "Node", "OffscreenCanvas", "PointerEvent", "Response",
   "TextDecoder", "TextEncoder", "URL", "Worker", "addEventListener", "atob", "btoa", "caches", "clearTimeout", "console",
   "createImageBitmap", "document", "fetch", "getComputedStyle", "globalThis", "history", "location", "navigator", "onmessage", "performance", "postMessage", "queueMicrotask",

@@ -50,12 +50,15 @@ before(async () => {
   mkdirSync(join(folder, "work"));
   writeFileSync(join(folder, "work/play.ipynb"), JSON.stringify(NOTEBOOK));
   copyFileSync(join(ROOT, "notebooks/00_tour.ipynb"), join(folder, "work/00_tour.ipynb"));
+  // Nobody is there to say whether there shall be news.
+  const settings = join(folder, "config/lab/user-settings/@jupyterlab/apputils-extension");
+  mkdirSync(settings, { recursive: true });
+  writeFileSync(join(settings, "notification.jupyterlab-settings"), '{"fetchNews": "false", "checkForUpdates": false}');
   const port = await freePort();
   address = `http://127.0.0.1:${port}`;
   const flags = [
     "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser", `--port=${port}`, "--ip=127.0.0.1",
     "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", `--ServerApp.root_dir=${join(folder, "work")}`,
-    "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
   ];
   const env = { ...process.env, PYTHONPATH: ROOT, HOME: folder, JUPYTER_CONFIG_DIR: join(folder, "config"), IPYTHONDIR: folder };
   lab = spawn(PYTHON, flags, { cwd: folder, env, stdio: "ignore" });
@@ -180,6 +183,74 @@ test("a slide stays where it was left", async () => {
   assert.equal(await slide.inputValue(), "0.75");
   await p.page.waitForTimeout(1000);
   assert.equal(await slide.inputValue(), "0.75", "no echo has moved it");
+  assert.deepEqual(p.errors, []);
+  await p.context.close();
+});
+
+test("lock, paint, drag, save and open, borrow and compare, with a kernel that paints", async () => {
+  const p = await open("play.ipynb");
+  await p.runAll();
+  const start = await pictureOf(p.page);
+  const car = things.find(({ name }) => name === "car 2");
+  await p.click(...middle(car));
+  await p.page.getByRole("heading", { name: "car 2" }).waitFor();
+  await p.page.getByRole("button", { name: "Lock" }).click();
+  await p.page.keyboard.press(" ");
+  await p.page.locator(".inade .message").getByText("car 2 is locked.").waitFor();
+  assert.deepEqual(await pictureOf(p.page), start);
+  await p.page.getByRole("button", { name: "Unlock" }).click();
+
+  // The keys of JupyterLab are not meant: B would add a cell, D D delete one.
+  const cells = await p.page.evaluate(() => globalThis.jupyterapp.shell.currentWidget.content.widgets.length);
+  await p.page.keyboard.press("Escape");
+  await p.page.keyboard.press("b");
+  await p.page.locator(".palette").getByRole("button", { name: "balloon" }).click();
+  const box = await p.page.locator(".left .stage").boundingBox();
+  const at = (x, y) => [box.x + (x / SIZE) * box.width, box.y + (y / SIZE) * box.height];
+  await p.page.mouse.move(...at(6, 6));
+  await p.page.mouse.down();
+  await p.page.mouse.move(...at(14, 8), { steps: 8 });
+  await p.page.mouse.up();
+  await quiet(p.page);
+  const balloon = await pictureOf(p.page);
+  assert.notDeepEqual(balloon, start);
+  await p.page.keyboard.press("Escape");
+  await p.page.mouse.move(...at(10, 7));
+  await p.page.mouse.down();
+  await p.page.mouse.move(...at(10, 18), { steps: 8 });
+  await p.page.mouse.up();
+  await quiet(p.page);
+  const dragged = await pictureOf(p.page);
+  assert.notDeepEqual(dragged, balloon);
+  await p.page.keyboard.press("d");
+  await p.page.keyboard.press("Delete");
+  await quiet(p.page);
+  assert.equal(await p.page.evaluate(() => globalThis.jupyterapp.shell.currentWidget.content.widgets.length), cells);
+  await p.shot("painted");
+
+  const before_ = await pictureOf(p.page);
+  await p.page.locator(".inade summary", { hasText: "Save" }).click();
+  const [file] = await Promise.all([p.page.waitForEvent("download"), p.page.getByRole("button", { name: "Street, with maps and noise" }).click()]);
+  const saved = readFileSync(await file.path());
+  await p.page.locator(".inade summary", { hasText: "Street" }).click();
+  await act(p.page, () => p.page.getByRole("button", { name: "Empty street" }).click());
+  await act(p.page, () => p.page.locator(".inade input[type=file]").setInputFiles({ name: "x.json", mimeType: "application/json", buffer: saved }));
+  assert.deepEqual(await pictureOf(p.page), before_);
+
+  await p.click(...middle(car));
+  await p.page.getByRole("heading", { name: "car 2" }).waitFor();
+  await p.page.getByRole("tab", { name: "Borrow" }).click();
+  const real = p.page.locator(".stage.small");
+  await real.scrollIntoViewIfNeeded();
+  const room = await real.boundingBox();
+  const [x, y] = middle(things.find(({ name }) => name === "car 1"));
+  await act(p.page, () => p.page.mouse.click(room.x + (x / SIZE) * room.width, room.y + (y / SIZE) * room.height));
+  assert.notDeepEqual(await pictureOf(p.page), before_);
+  await p.page.getByRole("tab", { name: "Compare" }).click();
+  await p.page.waitForFunction(() => document.querySelector(".change output").textContent !== "–");
+  await p.page.getByRole("button", { name: "Load the other models" }).click();
+  await p.page.waitForFunction(() => [...document.querySelectorAll(".rivals .numbers")].every((each) => each.textContent));
+  await p.shot("compared");
   assert.deepEqual(p.errors, []);
   await p.context.close();
 });

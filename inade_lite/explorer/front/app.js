@@ -824,7 +824,8 @@ export function createApp(root, place) {
 
   // After a button was clicked, Space and the arrows are for the street again; whoever uses the keyboard stays there.
   root.addEventListener("click", (event) => {
-    const button = event.target instanceof Element ? event.target.closest("button") : null;
+    // Not event.target: an icon that the click has replaced is in no button any more.
+    const button = event.composedPath().find((node) => node instanceof HTMLButtonElement);
     if (event.detail && button && !button.closest(".menu, .tabs, .message")) stage.element.focus({ preventScroll: true });
   });
   place.keys.addEventListener("keydown", /** @type {EventListener} */ (press));
