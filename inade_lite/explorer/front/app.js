@@ -670,12 +670,23 @@ export function createApp(root, place) {
       painted = turn;
       stage.show(picture);
       root.dataset.painted = String(Number(root.dataset.painted ?? 0) + 1);
-      if (!gesture) steps.update([...history.past, history.now, ...history.future], history.past.length, find);
+      if (!gesture) showSteps();
     } catch (error) {
       messages.show(words.failed(/** @type {Error} */ (error).message), true);
     }
   }
   const find = (/** @type {State} */ state) => (model ? pictures.find(state, model) : undefined);
+  const showSteps = () => steps.update([...history.past, history.now, ...history.future], history.past.length, find);
+
+  /** Steps that went by too fast have no picture yet. There is time for it now. */
+  function fillSteps() {
+    pictures.drop("steps");
+    if (!model) return;
+    for (const state of [...history.past, ...history.future]) {
+      if (find(state)) continue;
+      pictures.later(state, model, "steps").then((picture) => picture && !gesture && showSteps(), () => {});
+    }
+  }
 
   function update() {
     const state = shown();
@@ -731,7 +742,8 @@ export function createApp(root, place) {
     showEnds();
     borrowing.update(some);
     comparing.update();
-    steps.update([...history.past, history.now, ...history.future], history.past.length, find);
+    showSteps();
+    fillSteps();
     saving.linkLater();
   }
 
