@@ -43,10 +43,10 @@ class OasisConfig:
     base_channels: int = 10
     hidden: int = 16
     discriminator_channels: int = 24
-    learning_rate_g: float = 1.6e-3
-    learning_rate_d: float = 3.2e-3
+    learning_rate_g: float = 3.2e-3
+    learning_rate_d: float = 6.4e-3
     beta1: float = 0.0
-    beta2: float = 0.99
+    beta2: float = 0.9
     ema_decay: float = 0.998
     batch_size: int = 8
     steps: int = 2000

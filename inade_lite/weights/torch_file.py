@@ -1,19 +1,23 @@
 """PyTorch's checkpoints, read without PyTorch and without running anything that a file says.
 
 A `.pth` file is a pickle and the numbers of its tensors. A pickle is a program: it may name any function and have it
-called. Here it may name only what a state dict is made of, and none of these does more than remember its arguments.
+called. Here it may name only what a state dict is made of, and none of these does more than remember its arguments
+(`pickles.py`). Every size that a file declares is checked against the bytes that are there before anything is read.
 """
 
 import functools
 import math
-import pickle
-import pickletools
+import os
+import struct
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
+from reprlib import repr as short
 from typing import NamedTuple
 
 import numpy as np
+
+from .pickles import unpickle
 
 STORAGES = {
     "DoubleStorage": "f8",
@@ -31,6 +35,9 @@ STORAGES = {
 # How a file in the format before zip begins.
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+
+MOST_AXES = 32  # of a tensor
+MOST_DIRECTORY = 8_000_000  # bytes of a zip's directory, which zipfile reads as a whole: about 100,000 tensors
 
 
 def read_torch_checkpoint(path):
@@ -64,11 +71,11 @@ def _check_state_dict(content):
         raise ValueError(f"it holds a {_type(content)}, expected a dict of tensors by their names")
     if all(isinstance(value, _Tensor) for value in content.values()):
         return
-    entries = [f"{key!r}: {_type(value)}" for key, value in content.items()]
+    entries = [f"{short(key)}: {_type(value)}" for key, value in list(content.items())[:7]]
     more = ", ..." if len(entries) > 6 else ""
     # A training script saves the state dict as one entry of several, and the others may be anything.
     inner = [key for key, value in content.items() if isinstance(value, dict)]
-    state = f"checkpoint[{inner[0]!r}]" if inner else "model.state_dict()"
+    state = f"checkpoint[{short(inner[0])}]" if inner else "model.state_dict()"
     raise ValueError(
         f"it holds {{{', '.join(entries[:6])}{more}}}, expected tensors only; "
         f"save the state dict alone, with PyTorch: torch.save({state}, path)"
@@ -99,70 +106,59 @@ class _Tensor(NamedTuple):
     stride: tuple
 
 
-class _Name:
-    """What a pickle may name besides OrderedDict. It has no attributes that a pickle could set."""
+class _Mark(NamedTuple):
+    """What stands for a name of PyTorch's: a kind, and for a storage the type of its numbers."""
 
-    __slots__ = ()
-
-
-class _StorageType(str, _Name):
-    """torch.FloatStorage and the like: an empty mark, never called."""
-
-    __slots__ = ()
+    kind: str
+    type: str = ""
 
 
-class _RebuildTensor(_Name):
-    """torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)."""
-
-    __slots__ = ()
-
-    def __call__(self, storage, offset, size, stride, *ignored):
-        return _Tensor(storage, offset, size, stride)
-
-
-class _RebuildParameter(_Name):
-    """torch._utils._rebuild_parameter(tensor, requires_grad, hooks)."""
-
-    __slots__ = ()
-
-    def __call__(self, tensor, *ignored):
-        return tensor
+def _name(module, attribute):
+    """The mark of a name; ValueError for every other."""
+    if (module, attribute) == ("collections", "OrderedDict"):
+        return _Mark("dict")
+    if module == "torch" and isinstance(attribute, str) and attribute in STORAGES:
+        return _Mark("storage", STORAGES[attribute])
+    if (module, attribute) in (("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_tensor")):
+        return _Mark("tensor")
+    if (module, attribute) == ("torch._utils", "_rebuild_parameter"):
+        return _Mark("parameter")
+    raise ValueError(
+        f"it names {_plain(module)}.{_plain(attribute)}, which is neither a tensor nor a container, and was not run; "
+        "save the state dict alone: torch.save(model.state_dict(), path)"
+    )
 
 
-class _Unpickler(pickle.Unpickler):
-    """An unpickler that knows the names of a state dict and refuses every other."""
+def _plain(name):
+    return name[:99] if isinstance(name, str) else short(name)
 
-    def find_class(self, module, name):
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if module == "torch" and name in STORAGES:
-            return _StorageType(STORAGES[name])
-        if (module, name) in (("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_tensor")):
-            return _RebuildTensor()
-        if (module, name) == ("torch._utils", "_rebuild_parameter"):
-            return _RebuildParameter()
-        raise ValueError(
-            f"it names {module}.{name}, which is neither a tensor nor a container, and was not run; "
-            "save the state dict alone: torch.save(model.state_dict(), path)"
-        )
 
-    def persistent_load(self, name):
-        kind, storage_type, key, _, count, *view = name
-        if kind != "storage" or not isinstance(storage_type, _StorageType) or any(view):
-            raise ValueError(f"it holds {name!r}, expected a storage")
-        return _Storage(str(key), str(storage_type), _integer(count))
+def _call(mark, arguments):
+    """What a call gives: OrderedDict(), _rebuild_tensor_v2(storage, offset, size, stride, ...), _rebuild_parameter."""
+    kind = mark.kind if isinstance(mark, _Mark) else None
+    if kind == "dict" and not arguments:
+        return OrderedDict()
+    if kind == "tensor" and len(arguments) >= 4:
+        return _Tensor(*arguments[:4])
+    if kind == "parameter" and arguments:
+        return arguments[0]
+    raise ValueError(f"it calls {short(mark)} with {len(arguments)} arguments, which no state dict does")
+
+
+def _storage(name):
+    """What ("storage", type, key, device, count) stands for."""
+    if not isinstance(name, tuple) or len(name) < 5:
+        raise ValueError(f"it holds {short(name)}, expected a storage")
+    kind, mark, key, _, count, *view = name
+    sound = kind == "storage" and isinstance(mark, _Mark) and mark.kind == "storage" and isinstance(key, str | int)
+    if not sound or any(part is not None for part in view):
+        raise ValueError(f"it holds {short(name)}, expected a storage")
+    return _Storage(str(key), mark.type, _integer(count))
 
 
 def _unpickle(file):
     """The object of the pickle at the file's position, which moves behind it."""
-    start = file.tell()
-    codes = list(pickletools.genops(file))
-    for code, argument, _ in codes:
-        # Python makes room for as many entries of its memo as a pickle asks for, be it more than there is memory.
-        if "PUT" in code.name and argument is not None and argument > 2 * len(codes):
-            raise ValueError("its pickle asks for far more memory than it needs")
-    file.seek(start)
-    return _Unpickler(file, encoding="utf-8").load()
+    return unpickle(file, _name, _call, _storage)
 
 
 # ---- The two formats: each gives the content, and a function storage -> ndarray
@@ -170,6 +166,7 @@ def _unpickle(file):
 
 def _read_zip(file):
     """<name>/data.pkl holds the content and names the storages, which are files in <name>/data/."""
+    _check_directory(file)
     archive = zipfile.ZipFile(file)
     pickles = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
@@ -179,11 +176,17 @@ def _read_zip(file):
     root = pickles[0].removesuffix("data.pkl")
     order = "little"
     if f"{root}byteorder" in archive.namelist():
-        order = archive.read(f"{root}byteorder").decode()
+        entry = archive.getinfo(f"{root}byteorder")
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size not in (len("little"), len("big")):
+            raise ValueError(f"its {entry.filename} has {entry.file_size} bytes, expected little or big")
+        order = archive.read(entry).decode()
 
     @functools.cache  # several tensors may share one
     def storage(s):
-        entry = archive.getinfo(f"{root}data/{s.key}")
+        try:
+            entry = archive.getinfo(f"{root}data/{s.key}")
+        except KeyError:
+            raise ValueError(f"its storage {s.key[:99]!r} is not there") from None
         dtype = np.dtype(s.type).newbyteorder(order)
         # A small file must not become a large one.
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != s.count * dtype.itemsize:
@@ -192,10 +195,26 @@ def _read_zip(file):
         # What the archive declares need not be what it holds.
         if len(content) != entry.file_size:
             raise ValueError(f"{entry.filename} declares {entry.file_size} bytes and holds {len(content)}")
-        return np.frombuffer(content, dtype)
+        return _numbers(np.frombuffer(content, dtype), s.type)
 
     with archive.open(pickles[0]) as pickled:
         return _unpickle(pickled), storage
+
+
+def _check_directory(file):
+    """ValueError for a zip whose directory would take long to read. The file's position stays at its beginning."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 2**16 - 22))
+    end = file.read()
+    file.seek(0)
+    # The end's record: a mark, ..., the bytes of the directory. A larger one has its own record in front of it.
+    at = end.rfind(b"PK\5\6")
+    at_large = end.rfind(b"PK\6\6")
+    bytes_of = struct.unpack_from("<I", end, at + 12)[0] if 0 <= at <= len(end) - 22 else 0
+    if 0 <= at_large <= len(end) - 56:
+        bytes_of = max(bytes_of % 0xFFFFFFFF, struct.unpack_from("<Q", end, at_large + 40)[0])
+    if bytes_of > MOST_DIRECTORY:
+        raise ValueError(f"its directory has {bytes_of:,} bytes, expected {MOST_DIRECTORY:,} at most")
 
 
 def _read_legacy(file):
@@ -215,20 +234,27 @@ def _read_legacy(file):
     order = "<" if system.get("little_endian", True) else ">"
     content = _unpickle(file)
     keys = _unpickle(file)
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError(f"it lists its storages as {short(keys)}, expected their names")
+    size = os.fstat(file.fileno()).st_size
     # The storages themselves do not tell their types; the tensors that use them do.
-    types = {tensor.storage.key: tensor.storage.type for tensor in _tensors(content)}
+    types = {s.key: s.type for s, *_ in _tensors(content) if isinstance(s, _Storage)}
     storages = {}
     for key in keys:
         if key not in types:
-            raise ValueError(f"its storage {key!r} belongs to no tensor, so its type is not known")
+            raise ValueError(f"its storage {short(key)} belongs to no tensor, so its type is not known")
         count = _integer(*np.fromfile(file, f"{order}i8", 1).tolist())
-        storages[key] = np.fromfile(file, f"{order}{types[key]}", count)
-        if len(storages[key]) != count:
-            raise ValueError(f"it is cut short in storage {key!r}: {len(storages[key])} of {count} numbers")
+        dtype = np.dtype(f"{order}{types[key]}")
+        there = min(count, (size - file.tell()) // dtype.itemsize)
+        if there < count:
+            raise ValueError(f"it is cut short in storage {short(key)}: {there} of {count} numbers")
+        storages[key] = _numbers(np.fromfile(file, dtype, count), types[key])
 
     def storage(s):
+        if s.key not in storages:
+            raise ValueError(f"its storage {short(s.key)} is not there")
         if storages[s.key].size != s.count:
-            raise ValueError(f"storage {s.key!r} has {storages[s.key].size} numbers, expected {s.count}")
+            raise ValueError(f"storage {short(s.key)} has {storages[s.key].size} numbers, expected {s.count}")
         return storages[s.key]
 
     return content, storage
@@ -250,11 +276,23 @@ def _tensors(content):
 # ---- One tensor
 
 
+def _numbers(array, kind):
+    """The numbers of a storage as this machine has them. Once for all its tensors: a small file may have many."""
+    if kind == "u2":
+        # bfloat16: the lower half of the float32 is zero.
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 def _array(name, tensor, storage):
     """The tensor as an ndarray, if all of it lies within its storage."""
     s, offset, size, stride = tensor
     if not isinstance(s, _Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
-        raise ValueError(f"the tensor {name!r} has a storage, size and stride that are none")
+        raise ValueError(f"the tensor {short(name)} has a storage, size and stride that are none")
+    if len(size) > MOST_AXES or len(stride) != len(size):
+        raise ValueError(
+            f"the tensor {short(name)} has {len(size)} axes and {len(stride)} strides, expected {MOST_AXES} at most"
+        )
     offset = _integer(offset)
     size = [_integer(n) for n in size]
     stride = [_integer(n) for n in stride]
@@ -264,21 +302,17 @@ def _array(name, tensor, storage):
     # as_strided reads wherever it is told to. A stride of 0 repeats numbers without end, so the count is checked, too.
     if count and (last >= numbers.size or count > numbers.size):
         raise ValueError(
-            f"the tensor {name!r}, size {size} with stride {stride} from {offset} on, does not fit its "
+            f"the tensor {short(name)}, size {size} with stride {stride} from {offset} on, does not fit its "
             f"storage of {numbers.size} numbers"
         )
     if count == 0:
         return np.zeros(size, numbers.dtype)
     byte_stride = [step * numbers.itemsize for step in stride]
-    array = np.lib.stride_tricks.as_strided(numbers[offset:], size, byte_stride, writeable=False)
-    if s.type == "u2":
-        # bfloat16: the lower half of the float32 is zero.
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return np.lib.stride_tricks.as_strided(numbers[offset:], size, byte_stride, writeable=False)
 
 
 def _integer(value):
     """The value, if it is a sound count. True and floats, which Python would take for integers, are not."""
     if type(value) is not int or not 0 <= value < 2**48:
-        raise ValueError(f"it counts {value!r}, expected an integer of 0 or more")
+        raise ValueError(f"it counts {short(value)}, expected an integer of 0 or more")
     return value
