@@ -12,6 +12,7 @@ from . import figures, training
 from .config import TrainConfig
 from .data.batches import collate
 from .data.folders import summarize, write_folder
+from .data.images import height_width
 from .data.sets import SETS
 from .data.toy_town import ToyTown
 from .files import naming
@@ -84,7 +85,16 @@ def train(options):
         trainer = Trainer.resume(options.out, dataset, **given)
     else:
         trainer = Trainer(TrainConfig(**given), dataset)
-    trainer.fit(options.steps, options.out)
+    before = trainer.steps_done
+    try:
+        trainer.fit(options.steps, options.out)
+    except KeyboardInterrupt as stop:
+        if not stop.args:  # stopped twice: nothing was saved
+            raise
+        left = options.steps - (trainer.steps_done - before)
+        raise KeyboardInterrupt(
+            f"stopped after step {trainer.steps_done} and saved; go on with: {_resume_command(options, left)}"
+        ) from None
 
     out = Path(options.out)
     model = out / training.MODEL
@@ -93,6 +103,16 @@ def train(options):
         curves = figures.plot_losses(trainer.history, smooth=5)
         curves.savefig(out / "losses.png")
     print(f"{model}: {_sample_command(options, model, trainer.image_size)}")
+
+
+def _resume_command(options, steps):
+    """The command line that goes on with a run that was stopped, for so many more steps."""
+    words = ["python", "-m", "inade_lite", "train", "--resume", "--out", str(options.out), "--steps", str(steps)]
+    if options.data != "toy_town":
+        words += ["--data", options.data, "--set", options.set]
+    height, width = height_width(options.size)
+    words += ["--size", str(height) if height == width else f"{height}x{width}"]
+    return shlex.join(words)
 
 
 def _sample_command(options, model, image_size):

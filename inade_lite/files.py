@@ -1,8 +1,12 @@
 """Files, written whole or not at all, and where the files are that come with the project."""
 
 import contextlib
+import glob
 import io
 import os
+import shutil
+import tempfile
+import time
 from pathlib import Path
 
 from PIL import Image
@@ -11,9 +15,14 @@ from PIL import Image
 _INSTALLED = Path(__file__).parent / "shipped"
 SHIPPED = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).resolve().parents[1] / "data"
 
+PARTIAL = ".part"  # how a file ends that is being written
+OLD = 3600  # seconds after which nobody writes it any more
 
-def write_file(path, content):
+
+def write_file(path, content, before=None):
     """Write bytes to a file, whole or not at all. After an OSError, such as a full disk, an old file is as it was.
+
+    before: a path under which the old file, if there is one, stays.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "letter.txt"
@@ -21,14 +30,58 @@ def write_file(path, content):
     >>> path.read_text()
     'whole'
     """
-    partial = path.with_name(path.name + ".part")
     with naming(path):
+        _sweep(path)
+        # A name of its own, so that two processes do not write into one file.
+        with tempfile.NamedTemporaryFile(
+            "wb", dir=path.parent, prefix=f"{path.name}.", suffix=PARTIAL, delete=False
+        ) as file:
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # else a crash of the machine may leave the new name and none of the content
+                os.chmod(file.name, 0o666 & ~_umask())
+                if before is not None and path.exists():
+                    keep_as(path, before)
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+
+def _sweep(path):
+    """Remove what a process left that was killed while it wrote this file."""
+    for partial in path.parent.glob(f"{glob.escape(path.name)}.*{PARTIAL}"):
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime > OLD:
+                partial.unlink()
+
+
+def _umask():
+    """Which rights a new file does not get; Python can only ask by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def keep_as(path, other):
+    """Give a file a second name, in the place of an older file of that name. The first name is never without a file.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "letter.txt"
+    >>> write_file(path, b"old")
+    >>> keep_as(path, path.with_name("before.txt"))
+    >>> write_file(path, b"new")
+    >>> path.with_name("before.txt").read_text()
+    'old'
+    """
+    with naming(other):
+        partial = other.with_name(f"{other.name}.{os.getpid()}{PARTIAL}")
         try:
-            partial.write_bytes(content)
-            os.replace(partial, path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+            os.link(path, partial)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, partial)
+        os.replace(partial, other)
 
 
 @contextlib.contextmanager

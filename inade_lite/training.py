@@ -45,6 +45,7 @@ NETWORKS = ("generator", "ema", "encoder", "discriminator")  # of a Trainer
 
 # The files in the folder of a run, besides its previews.
 CHECKPOINT = "checkpoint.safetensors"  # all that training needs to go on
+BEFORE = "checkpoint_before.safetensors"  # the one before that
 MODEL = "model.safetensors"  # what sampling needs, see save_pretrained
 LOSSES = "losses.csv"
 
@@ -205,7 +206,9 @@ class Trainer:
 
     def _known(self, real):
         """How many pictures of a batch, counted from the front, are to be rebuilt: the encoder remaps their noise."""
-        return round(len(real) * (1 - self.config.plain_share))
+        share = 1 - self.config.plain_share
+        # Of a single picture, half would be none: encoder and features would never learn.
+        return max(1, round(len(real) * share)) if share else 0
 
     def _discriminator_step(self, scene, fake, real):
         """Train the discriminator. Returns the loss terms.
@@ -252,8 +255,9 @@ class Trainer:
         on_preview: called as on_preview(trainer) with every preview. progress: whether to show a bar.
         preview_at: steps that have a preview besides those of every `preview_every`; 0 is before the first one.
 
-        Ctrl-C finishes the step, saves the checkpoint (with a folder) and raises KeyboardInterrupt.
-        FloatingPointError if a loss is no longer finite; the last checkpoint is left as it was.
+        Ctrl-C finishes the step, saves the checkpoint (with a folder) and raises KeyboardInterrupt. So do SIGTERM, by
+        which clusters and containers stop a job, and SIGHUP, which comes when a terminal is closed.
+        FloatingPointError if a loss or a weight is no longer finite; the last checkpoint is left as it was.
         """
         config = self.config
         if folder:
@@ -272,7 +276,7 @@ class Trainer:
         unlogged = {}  # the loss terms since the last row of the log, {name: [scalar, ...]}
         if self.steps_done == 0 and 0 in preview_at:
             self._show(folder, on_preview)
-        with _deferred_interrupt() as interrupted, tqdm(total=steps, unit="step", disable=not progress) as bar:
+        with _deferred_stop() as interrupted, tqdm(total=steps, unit="step", disable=not progress) as bar:
             while self.steps_done < last and not interrupted:
                 for name, value in self.step(next(source)).items():
                     unlogged.setdefault(name, []).append(value.detach())
@@ -389,14 +393,24 @@ class Trainer:
         }
 
     def save(self, folder):
-        """Write <folder>/checkpoint.safetensors: networks, optimizers, step. An old one stays until this is whole."""
+        """Write <folder>/checkpoint.safetensors: networks, optimizers, step. An old one stays until this is whole.
+
+        It stays afterwards, too, as <folder>/checkpoint_before.safetensors. FloatingPointError names a number that is
+        not finite; then nothing is written.
+        """
         tensors = {}
         for name, network in self._networks().items():
             tensors |= state_arrays(network, f"{name}.")
         tensors |= adam_arrays(self.optimizer_g, self._parameters("generator", "encoder"), "optimizer_g.")
         tensors |= adam_arrays(self.optimizer_d, self._parameters("discriminator"), "optimizer_d.")
+        for name, values in tensors.items():
+            if not np.isfinite(values).all():
+                raise FloatingPointError(
+                    f"{name} is no longer finite at step {self.steps_done}; go on from the last checkpoint in {folder} "
+                    f"with smaller learning rates (now {self.config.learning_rate_g} and {self.config.learning_rate_d})"
+                )
         metadata = {**self.describe(), "class_names": list(self.dataset.class_names), "history": self.history}
-        write_tensors(Path(folder) / CHECKPOINT, tensors, metadata)
+        write_tensors(Path(folder) / CHECKPOINT, tensors, metadata, Path(folder) / BEFORE)
 
     @classmethod
     def resume(cls, folder, dataset, preview=None, perceptual=None, **changes):
@@ -412,8 +426,7 @@ class Trainer:
         5
         """
         path = Path(folder) / CHECKPOINT
-        tensors, metadata = read_tensors(path)
-        config = TrainConfig(**metadata["train_config"])
+        tensors, metadata, config = _read_checkpoint(path)
         refused = []
         for name, value in changes.items():
             trained_with = getattr(config, name)
@@ -496,10 +509,29 @@ def start_or_resume(config, dataset, folder, steps, preview=None, perceptual=Non
         if not holds_a_run(place):
             return Trainer(config, dataset, preview, perceptual), place
         if (place / CHECKPOINT).exists():
-            _, metadata = read_tensors(place / CHECKPOINT)
-            if TrainConfig(**metadata["train_config"]) == config and metadata["steps"] < steps:
+            _, metadata, its_config = _read_checkpoint(place / CHECKPOINT)
+            if its_config == config and metadata["steps"] < steps:
                 return Trainer.resume(place, dataset, preview, perceptual), place
         place = folder.with_name(f"{folder.name}_{number}")
+
+
+def _read_checkpoint(path):
+    """(tensors, metadata, TrainConfig) of a checkpoint. A ValueError tells of damage, and of the one before, if any."""
+    try:
+        tensors, metadata = read_tensors(path)
+        for key in ("train_config", "image_size", "num_classes", "steps", "seconds", "history"):
+            if key not in metadata:
+                raise ValueError(f"{path} does not tell its {key}; it is no checkpoint of a training")
+        try:
+            config = TrainConfig(**metadata["train_config"])
+        except TypeError as error:
+            raise ValueError(f"{path} has settings that this version does not know ({error})") from None
+    except ValueError as error:
+        before = path.with_name(BEFORE)
+        if not before.exists():
+            raise
+        raise ValueError(f"{error}; to go on from the checkpoint before it, rename {before} to {path.name}") from error
+    return tensors, metadata, config
 
 
 def holds_a_run(folder):
@@ -573,25 +605,34 @@ def constant(network):
         network.train()
 
 
-# ---- Ctrl-C
+# ---- Ctrl-C, and other ways to be stopped
+
+STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @contextlib.contextmanager
-def _deferred_interrupt():
-    """A list that Ctrl-C fills, so that a step is never left half done. A second Ctrl-C stops at once."""
-    interrupted = []
+def _deferred_stop():
+    """A list that a stopping signal fills, so that a step is never left half done. A second one stops at once."""
+    stopped = []
     if threading.current_thread() is not threading.main_thread():
         # Python delivers signals to the main thread alone.
-        yield interrupted
+        yield stopped
         return
 
     def remember(number, frame):
-        if interrupted:
+        if stopped:
             raise KeyboardInterrupt
-        interrupted.append(number)
+        stopped.append(number)
 
-    previous = signal.signal(signal.SIGINT, remember)
+    previous = {}
+    for name in STOPS:
+        number = getattr(signal, name, None)  # not every system has all of them
+        # Under nohup a closed terminal is no reason to stop.
+        is_nohup = name == "SIGHUP" and number is not None and signal.getsignal(number) is signal.SIG_IGN
+        if number is not None and not is_nohup:
+            previous[number] = signal.signal(number, remember)
     try:
-        yield interrupted
+        yield stopped
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

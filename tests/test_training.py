@@ -206,19 +206,21 @@ def test_a_run_is_never_overwritten(tmp_path):
         tiny().fit(1, tmp_path / "run", progress=False)
 
 
-def test_ctrl_c_finishes_the_step_and_saves(tmp_path):
-    trainer, before = tiny(), signal.getsignal(signal.SIGINT)  # ignored where a shell started us in the background
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_what_stops_a_run_finishes_the_step_and_saves(name, tmp_path):
+    number = getattr(signal, name)
+    trainer, before = tiny(), signal.getsignal(number)  # ignored where a shell started us in the background
     calls = []
 
     def interrupt(_):
         calls.append(trainer.steps_done)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
     with pytest.raises(KeyboardInterrupt, match="stopped after step 2.*resume"):
         trainer.fit(50, tmp_path, on_preview=interrupt, progress=False)
     assert calls == [2]
     assert il.Trainer.resume(tmp_path, TOWN).steps_done == 2
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
 
 
 def test_training_runs_outside_the_main_thread():
@@ -283,16 +285,74 @@ def test_a_full_disk_leaves_the_old_checkpoint(trained, tmp_path, monkeypatch):
     trainer.save(tmp_path)
     old = (tmp_path / training.CHECKPOINT).read_bytes()
 
-    def full(self, content):
-        with open(self, "wb") as file:
-            file.write(content[:100])
+    def full(number):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left.*free some space.*checkpoint.safetensors"):
         trainer.save(tmp_path)
     assert [f.name for f in tmp_path.iterdir()] == [training.CHECKPOINT]
     assert (tmp_path / training.CHECKPOINT).read_bytes() == old
+
+
+def test_the_checkpoint_before_the_last_one_stays(tmp_path):
+    trainer = tiny()
+    trainer.fit(4, tmp_path, progress=False)  # saved after 2 steps, after 4, and at the end
+    last, before = tmp_path / training.CHECKPOINT, tmp_path / training.BEFORE
+    damaged = bytearray(last.read_bytes())
+    damaged[-5] ^= 1
+    last.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"not those that were written.*rename .*checkpoint_before.safetensors to"):
+        il.Trainer.resume(tmp_path, TOWN)
+    before.rename(last)
+    assert il.Trainer.resume(tmp_path, TOWN).steps_done == 4
+
+
+def test_weights_that_are_not_finite_replace_no_checkpoint(tmp_path):
+    """Of the losses none tells: this weight is Adam's."""
+    trainer = tiny(log_every=100, save_every=100)
+    trainer.fit(2, tmp_path, progress=False)
+    good = (tmp_path / training.CHECKPOINT).read_bytes()
+    average = next(iter(trainer.ema.parameters()))
+    average.set_value(average * float("nan"))
+    with pytest.raises(FloatingPointError, match=r"^ema\..* is no longer finite at step 2; go on from the last"):
+        trainer.save(tmp_path)
+    assert (tmp_path / training.CHECKPOINT).read_bytes() == good
+
+
+@pytest.mark.parametrize("at", [0.2, 0.5, 0.9])
+def test_a_single_bit_is_noticed(trained, tmp_path, at):
+    content = bytearray((trained[1] / training.CHECKPOINT).read_bytes())
+    content[int(at * len(content))] ^= 4
+    (tmp_path / training.CHECKPOINT).write_bytes(content)
+    with pytest.raises(ValueError, match="its numbers are not those that were written|is cut short"):
+        il.Trainer.resume(tmp_path, TOWN)
+
+
+def test_entries_of_adam_are_all_there_and_nobody_elses(trained, tmp_path):
+    tensors, metadata = files.read_tensors(trained[1] / training.CHECKPOINT)
+    name = next(name for name in tensors if name.endswith("@moment1_0"))
+    for other, message in ((None, "is missing, which Adam keeps"), ("optimizer_g.nobody@moment1_0", "belongs to no")):
+        changed = {key: value for key, value in tensors.items() if key != name}
+        if other:
+            changed = tensors | {other: tensors[name]}
+        files.write_tensors(tmp_path / training.CHECKPOINT, changed, metadata)
+        with pytest.raises(ValueError, match=message):
+            il.Trainer.resume(tmp_path, TOWN)
+
+
+@pytest.mark.parametrize("key", ["train_config", "steps", "history"])
+def test_a_checkpoint_without_an_entry_is_told(trained, tmp_path, key):
+    tensors, metadata = files.read_tensors(trained[1] / training.CHECKPOINT)
+    del metadata[key]
+    files.write_tensors(tmp_path / training.CHECKPOINT, tensors, metadata)
+    with pytest.raises(ValueError, match=f"checkpoint.safetensors does not tell its {key}"):
+        il.Trainer.resume(tmp_path, TOWN)
+
+
+def test_a_batch_of_one_learns_to_rebuild():
+    trainer = tiny(batch_size=1)
+    assert {"kl", "feature", "pixel"} <= set(trainer.step(batch(n=1)))
 
 
 def test_a_stored_model_draws_the_same_pictures(trained, tmp_path):

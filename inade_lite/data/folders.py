@@ -112,7 +112,8 @@ class StemFiles:
     as lower case, and hidden files do not count.
 
     pattern: "*/*" finds the files of the folders inside of `folder`, for example of Cityscapes' cities.
-    paths: {stem: path}. problems: a sentence about every file whose stem another file has already.
+    paths: {stem: path}. problems: a sentence about every file whose stem another file has already, and about what has
+    the name of a file and is none.
 
     >>> from inade_lite.data.sets import CLASSES
     >>> sorted(StemFiles(CLASSES, ".json").paths)[:2]
@@ -128,6 +129,10 @@ class StemFiles:
         for path in sorted(folder.glob(pattern)):
             stem = self._stem(path.name)
             if stem is None:
+                continue
+            # A pipe would be waited for without end.
+            if not path.is_file():
+                self.problems.append(f"{path} is no file: remove it")
                 continue
             if stem in self.paths:
                 self.problems.append(f"{path} has the stem of {self.paths[stem].name}: remove one")

@@ -71,7 +71,13 @@ def read_map(path, modes=("L",)):
     [[0, 24001]]
     """
     image = open_image(path, modes, _remedy_for_map)
-    return np.asarray(image).astype(np.int64)
+    ids = np.asarray(image).astype(np.int64)
+    if (ids < 0).any():
+        row, column = np.argwhere(ids < 0)[0]
+        raise ValueError(
+            f"{path}: id {ids[row, column]} at row {row}, column {column}; ids are 0 or more, renumber them"
+        )
+    return ids
 
 
 def _remedy_for_map(mode):

@@ -1,5 +1,6 @@
 """Weights on disk: safetensors, so that reading a file never runs code, written whole or not at all."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from ..files import naming, write_file
 ADAM_STATE = ("moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0")
 
 
-def write_tensors(path, tensors, metadata):
+def write_tensors(path, tensors, metadata, before=None):
     """Write {name: ndarray} and a JSON-able dict to one file. OSError names the file; an old one survives it.
+
+    before: a path under which the old file, if there is one, stays.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a.safetensors"
@@ -27,11 +30,13 @@ def write_tensors(path, tensors, metadata):
     path = Path(path)
     with naming(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, save(tensors, {"metadata": json.dumps(metadata)}))
+    write_file(path, save(tensors, {"metadata": json.dumps(metadata), "sha256": digest(tensors)}), before)
 
 
 def read_tensors(path):
     """What write_tensors wrote: ({name: ndarray}, metadata). A damaged file is a ValueError that names it.
+
+    It is known by its digest, if it has one: files of earlier versions have none.
 
     >>> from inade_lite.weights.pretrained import PRETRAINED
     >>> tensors, metadata = read_tensors(PRETRAINED / "inade.safetensors")
@@ -43,11 +48,28 @@ def read_tensors(path):
         raise FileNotFoundError(f"{path} is missing; train and save first, or check the folder's name")
     try:
         with safetensors.safe_open(path, "numpy") as file:
-            metadata = json.loads(file.metadata()["metadata"])
+            told = file.metadata()
+            metadata = json.loads(told["metadata"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, metadata
+        if "sha256" in told and told["sha256"] != digest(tensors):
+            raise ValueError("its numbers are not those that were written")
+        return tensors, metadata
     except (safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{path} is cut short or not this project's ({error}); use another copy") from error
+
+
+def digest(tensors):
+    """SHA-256 of {name: ndarray}: of all names, types, shapes and numbers, whatever their order.
+
+    >>> digest({"a": np.zeros(2, "float32")})[:8]
+    '90b35266'
+    """
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        found.update(f"{name} {array.dtype.str} {list(array.shape)} ".encode())
+        found.update(array.data.cast("B") if array.size else b"")
+    return found.hexdigest()
 
 
 def state_arrays(layer, prefix=""):
@@ -106,13 +128,27 @@ def adam_arrays(adam, parameters, prefix=""):
 def load_adam(adam, parameters, tensors, prefix=""):
     """Give an Adam what adam_arrays took from another one. Names without the prefix are not looked at.
 
+    Of each parameter there must be all, or of none anything, as before the first step. ValueError names the first entry
+    that is missing or belongs to no parameter.
+
     >>> fc = paddle.nn.Linear(2, 3)
     >>> adam = paddle.optimizer.Adam(parameters=fc.parameters())
     >>> load_adam(adam, {"fc.weight": fc.weight}, {"a.fc.weight@moment1_0": np.ones([2, 3], "float32")}, "a.")
+    Traceback (most recent call last):
+    ValueError: a.fc.weight@beta1_pow_acc_0 is missing, which Adam keeps of every parameter that it has moved
     """
+    has = {name for name in tensors if name.startswith(prefix)}
+    needs = {}
+    for parameter in parameters:
+        names = {f"{prefix}{parameter}@{kind}": (parameter, kind) for kind in ADAM_STATE}
+        # A parameter that no loss has reached yet has nothing.
+        if has & names.keys():
+            needs |= names
+    for name in sorted(has ^ needs.keys()):
+        if name in needs:
+            raise ValueError(f"{name} is missing, which Adam keeps of every parameter that it has moved")
+        raise ValueError(f"{name} belongs to no parameter of these networks")
     state = {}
-    for name, value in tensors.items():
-        if name.startswith(prefix):
-            parameter, kind = name[len(prefix) :].split("@")
-            state[f"{parameters[parameter].name}_{kind}"] = paddle.to_tensor(value)
+    for name, (parameter, kind) in needs.items():
+        state[f"{parameters[parameter].name}_{kind}"] = paddle.to_tensor(tensors[name])
     adam.set_state_dict(state)
