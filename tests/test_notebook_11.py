@@ -1,7 +1,9 @@
 """What notebook 11 builds by hand is the package's, and what it says of the models is what was recorded."""
 
 import json
+import re
 
+import nbformat
 import numpy as np
 import pytest
 from helpers import ROOT, SEEDS, assert_close, normal, random_layout
@@ -141,6 +143,67 @@ def test_what_is_so_by_construction():
     assert il.load_pretrained("inade").encoder is not None
     assert "INADE after 2,000 steps and after 10,000" in text
     assert [recorded(name)["model"]["steps"] for name in ("inade_0", "inade")] == [2000, 10000]
+
+
+def measures_of(name):
+    """The measures of a newcomer, or of a row of the table."""
+    if name in ("oasis", "flow"):
+        return later.recorded(name)["measures"]
+    rows = json.loads((ROOT / "data/results/table.json").read_text("utf-8"))["rows"]
+    return next(row["measures"] for row in rows if row["name"] == name)
+
+
+def estimate(name, measure):
+    found = measures_of(name)[measure]
+    return metrics.Estimate(*((found.get("worst") or found["mean"]) if isinstance(found, dict) else found))
+
+
+def test_its_verdicts_are_those_of_the_table(notebook):
+    text = " ".join(text_of_the_notebook().split())
+    minutes = [recorded("inade_0")["model"]["seconds"] / 60]
+    minutes += [later.recorded(name)["model"]["seconds"] / 60 for name in ("oasis", "flow")]
+    assert "half an hour on one core for each newcomer and 17 minutes for INADE's short training" in text
+    assert round(minutes[0]) == 17 and all(25 < each < 31 for each in minutes[1:])
+
+    def verdict(one, other, measure):
+        goal = notebook["estimate"].__globals__["GOALS"][measure]
+        return notebook["verdict"](*(notebook["gap"](estimate(name, measure), goal) for name in (one, other)))
+
+    assert f"its spread ratio is {estimate('oasis', 'spread_ratio').value:.2f}" in text
+    assert verdict("oasis", "inade_short", "lite0_kid") == "worse"
+    assert "INADE without its encoder, in the table of [notebook 9](09_measuring_diversity.ipynb), has " in text
+    assert f"has {estimate('no_encoder_short', 'spread_ratio').value:.2f}." in text
+    assert f"its things do vary: {estimate('flow', 'spread_ratio').value:.2f}" in text
+    assert "Its shapes (mIoU) are a tie with INADE's short training" in text
+    assert verdict("flow", "inade_short", "mean_iou") == "tie"
+    assert "Its Lite0-KID and its colors are worse." in text
+    assert {verdict("flow", "inade_short", name) for name in ("lite0_kid", "color_distance")} == {"worse"}
+    assert "better told by both than by INADE, and best by INADE with positions" in text
+    for name in ("oasis", "flow"):
+        assert {verdict(name, other, "pattern_distance") for other in ("inade_short", "inade")} == {"better"}
+        assert verdict("inade_positions", name, "pattern_distance") == "better"
+    ratios = [
+        estimate(name, "locality").value / estimate("inade_short", "locality").value for name in ("oasis", "flow")
+    ]
+    assert "three to four times as much as INADE's short training" in text and all(2.8 < r < 4.2 for r in ratios)
+    log = (ROOT / "docs/training-log.md").read_text("utf-8")
+    values = [estimate("oasis", name).value for name in ("spread_ratio", "lite0_kid", "mean_iou")]
+    assert "to {:.2f}, {:.2f} and {:.1f}".format(*values) in " ".join(log.split())
+
+
+def test_its_grain_is_as_printed():
+    cells = nbformat.read(ROOT / "notebooks/11_what_came_after.ipynb", 4).cells
+    (cell,) = (cell for cell in cells if "grain(pictures, sixteen" in cell.source)
+    text = "".join(output.get("text", "") for output in cell.outputs)
+    rows = {
+        name: (float(grass), float(sky))
+        for name, grass, sky in re.findall(r"(\w+) +grass ([\d.]+) +sky ([\d.]+)", text)
+    }
+    (grass, sky), inade, found = rows["ToyTown"], rows["INADE"], rows["flow"]
+    told = text_of_the_notebook()
+    assert "nearly as much grain as the town's, three times as much as INADE's" in told
+    assert 0.75 < found[0] / grass < 1 and 3 < found[0] / inade[0] < 4
+    assert "its skies have grain, too, where the town's are smooth" in told and sky < 0.5 < 2 < found[1]
 
 
 def test_a_flow_takes_longer_for_a_picture():
