@@ -284,15 +284,13 @@ def test_items_outside_the_data_set(root):
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
-    write_bytes, written = Path.write_bytes, itertools.count()
+    written = itertools.count()
 
-    def until_full(path, content):
-        if next(written) < 5:
-            return write_bytes(path, content)
-        write_bytes(path, content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def until_full(number):
+        if next(written) >= 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", until_full)
+    monkeypatch.setattr("os.fsync", until_full)
     with pytest.raises(OSError, match=r"No space left on device.*labels.val_00001\.png") as error:
         write_folder(ToyTown("val", 16, length=3), tmp_path, "val")
     assert error.value.errno == errno.ENOSPC

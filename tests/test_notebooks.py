@@ -204,13 +204,15 @@ def test_its_spelling_is_american(row):
 
 @every_notebook
 def test_its_links_lead_somewhere(row):
-    text = prose(row)
-    anchors = {re.sub("[`*]", "", title).replace(" ", "-") for level in (2, 3) for title in headings(row, level)}
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        else:
-            assert "://" in target or (NOTEBOOKS / target).exists(), target
+    def anchors(of):
+        return {re.sub("[`*]", "", title).replace(" ", "-") for level in (2, 3) for title in headings(of, level)}
+
+    others = {other.file: other for other in ROWS}
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(row)):
+        path, _, anchor = target.partition("#")
+        assert "://" in target or not path or (NOTEBOOKS / path).exists(), target
+        if anchor and "://" not in target:
+            assert anchor in anchors(others[path] if path else row), target
 
 
 @every_notebook
