@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import inade_lite as il
+from tools.tidy_notebooks import KERNEL
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -244,7 +245,7 @@ def test_it_is_small_and_free_of_what_one_machine_or_front_end_leaves(row):
     content = json.loads(path.read_text("utf-8"))
     assert "widgets" not in content["metadata"]
     assert content["metadata"]["language_info"]["version"]  # else JupyterLab writes it back: modified by being opened
-    assert content["metadata"]["kernelspec"]["name"] == "python3"
+    assert content["metadata"]["kernelspec"] == KERNEL
     for cell in cells(row):
         assert "execution" not in cell.metadata
     for cell in code_cells(row):

@@ -2,8 +2,8 @@
 
 A widget shows nothing on a page, even where a picture stands beside it in the output. Without the widget the picture
 shows. An output that has only its repr left is removed. So are the times of execution, which change with every run.
-The version of Python stays: JupyterLab would write it back, and call a notebook modified that was only opened. Pictures
-are packed tighter.
+The version of Python stays, and the kernel has its full name: JupyterLab would write both back, and call a notebook
+modified that was only opened. Pictures are packed tighter.
 """
 
 import base64
@@ -14,6 +14,7 @@ import nbformat
 from PIL import Image
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
 def tidy(notebook):
@@ -28,6 +29,7 @@ def tidy(notebook):
     []
     """
     notebook.metadata.pop("widgets", None)
+    notebook.metadata.kernelspec = KERNEL
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         # Over a copy, because outputs are removed on the way.
