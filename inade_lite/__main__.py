@@ -9,7 +9,7 @@ import importlib
 import re
 import sys
 
-from .config import MAY_CHANGE, TrainConfig
+from .config import DATA_DEFAULTS, MAY_CHANGE, TrainConfig
 from .setup import doctor
 
 # The names in `data.sets.SETS` and in `weights.original.PRESETS`, which need Paddle. A test holds them equal.
@@ -86,7 +86,7 @@ def parser():
     _option(sub, "out", "runs/report", "the folder for the figures")
 
     sub = command("train", "train", "train a model: a generator, its encoder and a discriminator")
-    _data_options(sub, "toy_town")
+    _data_options(sub, "toy_town", remembered=True)
     _option(sub, "out", "runs/inade", "the folder for losses, previews, checkpoint and model")
     _option(sub, "steps", 2000, "number of steps to train now; with --resume, in addition to those done")
     sub.add_argument(
@@ -142,13 +142,19 @@ def _option(command, name, default, text):
     command.add_argument(f"--{name}", type=kind, default=default, metavar=_METAVARS[kind], help=text)
 
 
-def _data_options(command, data):
-    """Add --data, with this default, --set and --size."""
-    _option(command, "data", data, "a data set folder, or toy_town, whose scenes are drawn as they are needed")
-    text = f"the layout of that folder: {', '.join(SETS)} (default: folder, the layout of data/toy_town)"
-    command.add_argument("--set", choices=SETS, default="folder", metavar="NAME", help=text)
-    text = "size of the pictures in pixels: a side, or height x width such as 256x512 (default: 64)"
-    command.add_argument("--size", type=height_by_width, default=64, metavar="N", help=text)
+def _data_options(command, data, remembered=False):
+    """Add --data, with this default, --set and --size. remembered: those not given are None, a run may know them."""
+    defaults = DATA_DEFAULTS | {"data": data}
+    end = ", with --resume that of the run)" if remembered else ")"
+
+    def add(name, text, **kind):
+        default = None if remembered else defaults[name]
+        command.add_argument(f"--{name}", default=default, help=f"{text} (default: {defaults[name]}{end}", **kind)
+
+    add("data", "a data set folder, or toy_town, whose scenes are drawn as they are needed", metavar="NAME")
+    add("set", f"the layout of that folder: {', '.join(SETS)}", choices=SETS, metavar="NAME")
+    text = "size of the pictures in pixels: a side, or height x width such as 256x512"
+    add("size", text, type=height_by_width, metavar="N")
 
 
 def _config_options(command):

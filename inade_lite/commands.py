@@ -9,19 +9,20 @@ import shlex
 from pathlib import Path
 
 from . import figures, training
-from .config import TrainConfig
+from .config import DATA_DEFAULTS, TrainConfig
 from .data.batches import collate
 from .data.folders import summarize, write_folder
-from .data.images import height_width
 from .data.sets import SETS
 from .data.toy_town import ToyTown
-from .files import naming
+from .files import naming, write_file
 from .generator import sample
 from .maps import Layout
 from .metrics import judge, lite0, measure
 from .training import Trainer
 from .weights.original import convert
 from .weights.pretrained import load_pretrained, save_pretrained
+
+RUN = "run.json"  # in the folder of a run: the data that it learns from
 
 
 def make_data(options):
@@ -80,11 +81,17 @@ def train(options):
             given[field.name] = getattr(options, field.name)
     if not options.resume:
         training.refuse_a_run(options.out)
+    _settle_data(options)
     dataset = _open_dataset(options, "train", options.size)
     if options.resume:
         trainer = Trainer.resume(options.out, dataset, **given)
     else:
         trainer = Trainer(TrainConfig(**given), dataset)
+    out = Path(options.out)
+    with naming(out):
+        out.mkdir(parents=True, exist_ok=True)
+    settled = {name: getattr(options, name) for name in DATA_DEFAULTS}
+    write_file(out / RUN, (json.dumps(settled) + "\n").encode())
     before = trainer.steps_done
     try:
         trainer.fit(options.steps, options.out)
@@ -96,7 +103,6 @@ def train(options):
             f"stopped after step {trainer.steps_done} and saved; go on with: {_resume_command(options, left)}"
         ) from None
 
-    out = Path(options.out)
     model = out / training.MODEL
     save_pretrained(model, trainer, data=options.data)
     if trainer.history:
@@ -105,13 +111,29 @@ def train(options):
     print(f"{model}: {_sample_command(options, model, trainer.image_size)}")
 
 
+def _settle_data(options):
+    """Give --data, --set and --size their values: those given, else those of the run that goes on, else the defaults.
+
+    ValueError if what is given is not what the run was trained with.
+    """
+    path = Path(options.out) / RUN
+    known = json.loads(path.read_text("utf-8")) if options.resume and path.exists() else {}
+    for name, default in DATA_DEFAULTS.items():
+        given = getattr(options, name)
+        value = known.get(name, default)
+        if isinstance(value, list):  # JSON has no tuples
+            value = tuple(value)
+        if given is not None and name in known and given != value:
+            raise ValueError(
+                f"the run in {options.out} was trained with --{name} {value}, not {given}; leave that out to go on, "
+                "or start a new run in another folder"
+            )
+        setattr(options, name, value if given is None else given)
+
+
 def _resume_command(options, steps):
     """The command line that goes on with a run that was stopped, for so many more steps."""
     words = ["python", "-m", "inade_lite", "train", "--resume", "--out", str(options.out), "--steps", str(steps)]
-    if options.data != "toy_town":
-        words += ["--data", options.data, "--set", options.set]
-    height, width = height_width(options.size)
-    words += ["--size", str(height) if height == width else f"{height}x{width}"]
     return shlex.join(words)
 
 

@@ -154,3 +154,6 @@ class TrainConfig:
 
 # What a run that is resumed may change: how fast it learns and how often it reports, but not what it is.
 MAY_CHANGE = tuple(f.name for f in fields(TrainConfig) if f.metadata["may_change"])
+
+# What stands on the command line for the options of a data set that are not given.
+DATA_DEFAULTS = {"data": "toy_town", "set": "folder", "size": 64}

@@ -16,6 +16,7 @@ look real. The first ties the look of an instance to its noise; the second makes
 import contextlib
 import csv
 import functools
+import io
 import itertools
 import math
 import signal
@@ -85,6 +86,7 @@ class Trainer:
         self.steps_done = 0
         self.seconds = 0.0
         self.history = []
+        self._unlogged = {}  # the loss terms since the last row of the history, {name: [scalar, ...]}
         self._own_folders = set()  # those that hold this run, and no other
 
         # The order in which the networks are made and initialized decides what each draws from the seed.
@@ -273,25 +275,24 @@ class Trainer:
         )
         start_time = time.perf_counter() - self.seconds
         last = self.steps_done + steps
-        unlogged = {}  # the loss terms since the last row of the log, {name: [scalar, ...]}
         if self.steps_done == 0 and 0 in preview_at:
             self._show(folder, on_preview)
         with _deferred_stop() as interrupted, tqdm(total=steps, unit="step", disable=not progress) as bar:
             while self.steps_done < last and not interrupted:
                 for name, value in self.step(next(source)).items():
-                    unlogged.setdefault(name, []).append(value.detach())
+                    self._unlogged.setdefault(name, []).append(value.detach())
                 self.seconds = time.perf_counter() - start_time
                 if self.steps_done % config.log_every == 0:
-                    row = self._log(unlogged, folder)
-                    bar.set_postfix({name: f"{row[name]:.2f}" for name in unlogged})
-                    unlogged = {}
+                    row = self._log(folder)
+                    bar.set_postfix({name: f"{row[name]:.2f}" for name in self._unlogged})
+                    self._unlogged = {}
                 bar.update()
                 if self.steps_done % config.preview_every == 0 or self.steps_done in preview_at:
                     self._show(folder, on_preview)
                 if folder and self.steps_done % config.save_every == 0:
-                    self._save_sound(folder, unlogged)
+                    self._save_sound(folder)
             if folder:
-                self._save_sound(folder, unlogged)
+                self._save_sound(folder)
         if interrupted:
             where = f"; Trainer.resume({str(folder)!r}, dataset) goes on" if folder else ""
             raise KeyboardInterrupt(f"stopped after step {self.steps_done}{where}")
@@ -303,18 +304,19 @@ class Trainer:
             return None
         return functools.partial(augment, crop=config.crop or None, flip=config.flip)
 
-    def _log(self, unlogged, folder):
+    def _log(self, folder):
         """Add a row to the history and to losses.csv, and return it."""
-        row = {"step": self.steps_done, "seconds": round(self.seconds, 1), **self._means(unlogged)}
+        row = {"step": self.steps_done, "seconds": round(self.seconds, 1), **self._means()}
         self.history.append(row)
         if folder:
-            _write_rows(folder / LOSSES, [row], "a")
+            with naming(folder / LOSSES), open(folder / LOSSES, "a", newline="") as file:
+                file.write(_csv([row], header=len(self.history) == 1))
         return row
 
-    def _means(self, unlogged):
+    def _means(self):
         """The mean of each term since the last row, {name: float}. FloatingPointError if one is not finite."""
         means = {}
-        for name, values in unlogged.items():
+        for name, values in self._unlogged.items():
             # Reading a number waits for the device. So it is done here, once for many steps.
             mean = float(paddle.stack(values).mean())
             if not math.isfinite(mean):
@@ -388,6 +390,7 @@ class Trainer:
             "train_config": asdict(self.config),
             "image_size": list(self.image_size),
             "num_classes": self.dataset.num_classes,
+            "items": len(self.dataset),
             "steps": self.steps_done,
             "seconds": round(self.seconds, 1),
         }
@@ -410,6 +413,8 @@ class Trainer:
                     f"with smaller learning rates (now {self.config.learning_rate_g} and {self.config.learning_rate_d})"
                 )
         metadata = {**self.describe(), "class_names": list(self.dataset.class_names), "history": self.history}
+        # A row of the log that is half full goes on, too.
+        metadata["unlogged"] = {name: [float(value) for value in values] for name, values in self._unlogged.items()}
         write_tensors(Path(folder) / CHECKPOINT, tensors, metadata, Path(folder) / BEFORE)
 
     @classmethod
@@ -449,6 +454,11 @@ class Trainer:
                     f"{path} was trained with a class {before!r} where this data set has {now!r}; "
                     "go on with the data set of that run, or start a new run in another folder"
                 )
+        if metadata.get("items", len(dataset)) != len(dataset):
+            raise ValueError(
+                f"{path} was trained with {metadata['items']} items, this data set has {len(dataset)}; "
+                "go on with the data set of that run, or start a new run in another folder"
+            )
 
         for name, network in trainer._networks().items():
             load_state(network, tensors, path, f"{name}.")
@@ -457,12 +467,14 @@ class Trainer:
         trainer.steps_done = metadata["steps"]
         trainer.seconds = metadata["seconds"]
         trainer.history = metadata["history"]
+        for name, values in metadata.get("unlogged", {}).items():
+            trainer._unlogged[name] = [paddle.to_tensor(value, "float32") for value in values]
         trainer._own_folders.add(Path(folder).resolve())
         return trainer
 
-    def _save_sound(self, folder, unlogged):
+    def _save_sound(self, folder):
         """Save unless a loss is not finite: a broken run must not replace the last good checkpoint."""
-        self._means(unlogged)
+        self._means()
         self.save(folder)
 
     def _networks(self):
@@ -482,13 +494,13 @@ class Trainer:
     # ---- The folder of a run
 
     def _open_folder(self, folder):
-        """Make the folder and start its loss log afresh from what is known, so that no step gets two rows."""
+        """Make the folder, and cut its loss log to what is known, so that no step gets two rows."""
         if folder.resolve() not in self._own_folders:
             refuse_a_run(folder)
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
         self._own_folders.add(folder.resolve())
-        _write_rows(folder / LOSSES, self.history, "w")
+        write_file(folder / LOSSES, _csv(self.history).encode())  # whole or not at all: a kill must not lose the log
 
 
 def start_or_resume(config, dataset, folder, steps, preview=None, perceptual=None):
@@ -557,14 +569,15 @@ def refuse_a_run(folder):
         )
 
 
-def _write_rows(path, rows, mode):
-    """Write dicts as rows of a CSV file, "w" or "a", with a header in front of the first one."""
-    with naming(path), open(path, mode, newline="") as file:
-        if rows:
-            writer = csv.DictWriter(file, list(rows[0]))
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerows(rows)
+def _csv(rows, header=True):
+    """Dicts with the same keys as lines of a CSV file, with their names in front of the first one."""
+    file = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(file, list(rows[0]))
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+    return file.getvalue()
 
 
 # ---- What a step does to a network for a moment

@@ -1,6 +1,8 @@
 import dataclasses
 import json
+import os
 import shlex
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -165,3 +167,35 @@ def test_what_is_wrong_is_one_line(line, message, tmp_path):
     with pytest.raises(SystemExit) as stop:
         run(line.format(tmp_path))
     assert str(stop.value.code).startswith("error: ") and message in str(stop.value.code)
+
+
+def test_a_resumed_run_knows_its_data(tmp_path):
+    run(f"make-data --out {tmp_path}/town --size 32 --train 6 --val 3")
+    run(f"train --data {tmp_path}/town --out {tmp_path}/run --steps 1 {TINY}")
+    run(f"train --resume --out {tmp_path}/run --steps 1")
+    model = il.load_pretrained(tmp_path / "run/model.safetensors")
+    assert model.config["data"] == f"{tmp_path}/town" and model.config["steps"] == 2
+    with pytest.raises(SystemExit, match=r"was trained with --data \S+town, not toy_town; leave that out to go on"):
+        run(f"train --resume --out {tmp_path}/run --steps 1 --data toy_town")
+    with pytest.raises(SystemExit, match="was trained with --size 32, not 64"):
+        run(f"train --resume --out {tmp_path}/run --steps 1 --size 64")
+
+
+def test_a_data_set_that_has_lost_items_is_another_one(tmp_path):
+    run(f"make-data --out {tmp_path}/town --size 32 --train 6 --val 3")
+    run(f"train --data {tmp_path}/town --out {tmp_path}/run --steps 1 {TINY}")
+    for path in (tmp_path / "town/train").glob("*/train_00005.png"):
+        path.unlink()
+    with pytest.raises(SystemExit, match="was trained with 6 items, this data set has 5"):
+        run(f"train --resume --out {tmp_path}/run --steps 1")
+
+
+def test_a_stopped_run_prints_the_command_that_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(il.Trainer, "_show", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as stop:
+        run(f"train --out {tmp_path}/run --steps 9 {TINY} --preview_every 2")
+    monkeypatch.undo()
+    told = str(stop.value).strip()
+    assert told.startswith("stopped after step 2 and saved; go on with: python -m inade_lite train --resume")
+    run(told.partition("python -m inade_lite ")[2])
+    assert il.load_pretrained(tmp_path / "run/model.safetensors").config["steps"] == 9

@@ -320,6 +320,33 @@ def test_weights_that_are_not_finite_replace_no_checkpoint(tmp_path):
     assert (tmp_path / training.CHECKPOINT).read_bytes() == good
 
 
+def test_half_a_row_of_the_log_goes_on(tmp_path):
+    whole, parts = tiny(log_every=4), tiny(log_every=4)
+    whole.fit(8, progress=False)
+    parts.fit(3, tmp_path, progress=False)
+    parts = il.Trainer.resume(tmp_path, TOWN)
+    parts.fit(5, tmp_path, progress=False)
+    for one, other in zip(whole.history, parts.history, strict=True):
+        assert {**one, "seconds": 0} == pytest.approx({**other, "seconds": 0}, rel=1e-5)
+    with open(tmp_path / training.LOSSES) as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [4, 8]
+
+
+def test_a_log_is_whole_whenever_a_run_is_killed(tmp_path, monkeypatch):
+    """What `fit` writes at its beginning is written beside the old file, which stays until it is whole."""
+    trainer = tiny(log_every=1)
+    trainer.fit(3, tmp_path, progress=False)
+    before = (tmp_path / training.LOSSES).read_bytes()
+
+    def killed(number):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(1, tmp_path, progress=False)
+    assert (tmp_path / training.LOSSES).read_bytes() == before
+
+
 @pytest.mark.parametrize("at", [0.2, 0.5, 0.9])
 def test_a_single_bit_is_noticed(trained, tmp_path, at):
     content = bytearray((trained[1] / training.CHECKPOINT).read_bytes())
