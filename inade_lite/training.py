@@ -19,6 +19,8 @@ import functools
 import io
 import itertools
 import math
+import os
+import platform
 import signal
 import threading
 import time
@@ -27,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import paddle
+from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from . import losses
@@ -46,6 +49,8 @@ NETWORKS = ("generator", "ema", "encoder", "discriminator")  # of a Trainer
 
 # The files in the folder of a run, besides its previews.
 CHECKPOINT = "checkpoint.safetensors"  # all that training needs to go on
+LOCK = "run.lock"  # held while somebody trains, and who that is
+OWNER = "run.owner"
 BEFORE = "checkpoint_before.safetensors"  # the one before that
 MODEL = "model.safetensors"  # what sampling needs, see save_pretrained
 LOSSES = "losses.csv"
@@ -253,7 +258,8 @@ class Trainer:
     def fit(self, steps, folder=None, on_preview=None, progress=True, preview_at=()):
         """Train for so many more steps.
 
-        folder: where to keep losses.csv, the previews and the checkpoint; ValueError if it holds another run.
+        folder: where to keep losses.csv, the previews and the checkpoint; ValueError if it holds another run, or if
+        another process trains in it.
         on_preview: called as on_preview(trainer) with every preview. progress: whether to show a bar.
         preview_at: steps that have a preview besides those of every `preview_every`; 0 is before the first one.
 
@@ -261,10 +267,16 @@ class Trainer:
         which clusters and containers stop a job, and SIGHUP, which comes when a terminal is closed.
         FloatingPointError if a loss or a weight is no longer finite; the last checkpoint is left as it was.
         """
+        if folder is None:
+            self._fit(steps, None, on_preview, progress, preview_at)
+            return
+        with _alone(Path(folder)):
+            self._open_folder(Path(folder))
+            self._fit(steps, Path(folder), on_preview, progress, preview_at)
+
+    def _fit(self, steps, folder, on_preview, progress, preview_at):
+        """`fit`, in a folder that is open."""
         config = self.config
-        if folder:
-            folder = Path(folder)
-            self._open_folder(folder)
         source = batches(
             self.dataset,
             config.batch_size,
@@ -494,13 +506,34 @@ class Trainer:
     # ---- The folder of a run
 
     def _open_folder(self, folder):
-        """Make the folder, and cut its loss log to what is known, so that no step gets two rows."""
+        """Cut the folder's loss log to what is known, so that no step gets two rows."""
         if folder.resolve() not in self._own_folders:
             refuse_a_run(folder)
-        with naming(folder):
-            folder.mkdir(parents=True, exist_ok=True)
         self._own_folders.add(folder.resolve())
         write_file(folder / LOSSES, _csv(self.history).encode())  # whole or not at all: a kill must not lose the log
+
+
+@contextlib.contextmanager
+def _alone(folder):
+    """Make the folder and hold its lock. ValueError, with the owner's name, if another trainer holds it.
+
+    The system lets go of the lock of a process that has died, however it died.
+    """
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    owner = folder / OWNER
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        name = owner.read_text("utf-8") if owner.exists() else "another process"
+        raise ValueError(f"{name} trains in {folder} already; wait for it, or name another folder") from None
+    try:
+        write_file(owner, f"process {os.getpid()} on {platform.node()}".encode())
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
 
 
 def start_or_resume(config, dataset, folder, steps, preview=None, perceptual=None):

@@ -1,13 +1,15 @@
 import csv
 import os
 import signal
+import subprocess
+import sys
 import threading
 from dataclasses import asdict
 
 import numpy as np
 import paddle
 import pytest
-from helpers import TINY, assert_same_weights
+from helpers import ROOT, TINY, assert_same_weights
 from PIL import Image
 
 import inade_lite as il
@@ -221,6 +223,39 @@ def test_what_stops_a_run_finishes_the_step_and_saves(name, tmp_path):
     assert calls == [2]
     assert il.Trainer.resume(tmp_path, TOWN).steps_done == 2
     assert signal.getsignal(number) is before
+
+
+def test_two_trainers_do_not_share_a_folder(tmp_path):
+    first, told = tiny(), []
+
+    def second(_):
+        with pytest.raises(
+            ValueError, match=rf"process {os.getpid()} on \S+ trains in .* already; wait for it"
+        ) as error:
+            il.Trainer.resume(tmp_path, TOWN).fit(1, tmp_path, progress=False)
+        told.append(error)
+
+    first.fit(2, tmp_path, progress=False)
+    first.fit(2, tmp_path, on_preview=second, progress=False)
+    assert len(told) == 1
+    assert il.Trainer.resume(tmp_path, TOWN).steps_done == 4
+
+
+def test_the_lock_of_a_process_that_was_killed_is_taken_over(tmp_path):
+    code = f"""
+import os, pathlib, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+import inade_lite as il
+from inade_lite import training
+with training._alone(pathlib.Path({str(tmp_path)!r})):
+    print("alone", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "alone\n" and done.returncode == -signal.SIGKILL
+    assert (tmp_path / training.OWNER).exists()
+    tiny().fit(1, tmp_path, progress=False)
+    assert not (tmp_path / training.OWNER).exists()
 
 
 def test_training_runs_outside_the_main_thread():

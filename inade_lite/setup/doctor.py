@@ -14,7 +14,7 @@ import sys
 
 from . import runtime
 
-NEEDED = ("numpy", "pillow", "safetensors", "tqdm", "matplotlib")  # by the package, besides Paddle
+NEEDED = ("filelock", "numpy", "pillow", "safetensors", "tqdm", "matplotlib")  # by the package, besides Paddle
 PACKAGES = (*NEEDED, "setuptools", "jupyterlab", "ipywidgets", "anywidget")
 
 TESTED = ("2.6.2", "3.2.2", "3.3.1")  # versions of Paddle
