@@ -9,12 +9,16 @@ import importlib
 import re
 import sys
 
-from .config import DATA_DEFAULTS, MAY_CHANGE, TrainConfig
+from .config import DATA_DEFAULTS, MAY_CHANGE, TrainConfig, check
 from .setup import doctor
 
 # The names in `data.sets.SETS` and in `weights.original.PRESETS`, which need Paddle. A test holds them equal.
 SETS = ("folder", "cityscapes", "coco_stuff", "ade20k", "ade20k_original", "celebamask_hq", "deepfashion")
 PRESETS = ("ade20k", "cityscapes", "celebamask_hq", "deepfashion", "coco_stuff")
+
+# The sides of pictures, in pixels.
+SMALLEST = 16
+LARGEST = 4096
 
 
 def height_by_width(text):
@@ -26,7 +30,24 @@ def height_by_width(text):
     if not re.fullmatch(r"\d+(x\d+)?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give a side, or height x width such as 256x512")
     sides = tuple(int(side) for side in text.split("x"))
+    if not all(SMALLEST <= side <= LARGEST for side in sides):
+        raise argparse.ArgumentTypeError(f"{text}: a side has {SMALLEST} to {LARGEST} pixels")
     return sides if len(sides) == 2 else sides[0]
+
+
+def at_least(low):
+    """A function that reads an integer of `low` or more from a text, for argparse.
+
+    >>> at_least(1)("12")
+    12
+    """
+
+    def integer(text):
+        if not re.fullmatch(r"-?\d+", text) or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text}: expected an integer of {low} or more")
+        return int(text)
+
+    return integer
 
 
 def main(arguments=None):
@@ -76,10 +97,10 @@ def parser():
 
     sub = command("make-data", "make_data", "write ToyTown scenes as a data set folder")
     _option(sub, "out", "runs/toy_town", "the folder to write")
-    _option(sub, "train", 1000, "number of scenes in the train split")
-    _option(sub, "val", 100, "number of scenes in the val split")
-    _option(sub, "size", 64, "height and width of the pictures, in pixels")
-    _option(sub, "seed", 0, "seed of the scenes")
+    _option(sub, "train", 1000, "number of scenes in the train split", low=1)
+    _option(sub, "val", 100, "number of scenes in the val split", low=1)
+    _option(sub, "size", 64, "height and width of the pictures, in pixels", low=SMALLEST)
+    _option(sub, "seed", 0, "seed of the scenes", low=0)
 
     sub = command("report", "report", "check a data set folder, and show its pictures and classes")
     _data_options(sub, "data/toy_town")
@@ -88,7 +109,7 @@ def parser():
     sub = command("train", "train", "train a model: a generator, its encoder and a discriminator")
     _data_options(sub, "toy_town", remembered=True)
     _option(sub, "out", "runs/inade", "the folder for losses, previews, checkpoint and model")
-    _option(sub, "steps", 2000, "number of steps to train now; with --resume, in addition to those done")
+    _option(sub, "steps", 2000, "number of steps to train now; with --resume, in addition to those done", low=1)
     sub.add_argument(
         "--resume",
         action="store_true",
@@ -100,24 +121,24 @@ def parser():
     _option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
     _data_options(sub, "toy_town")
     _option(sub, "split", "val", "the split that the scenes come from")
-    _option(sub, "scenes", 8, "number of scenes")
-    _option(sub, "samples", 4, "number of samples of each scene")
-    _option(sub, "seed", 0, "seed of noise and latent")
+    _option(sub, "scenes", 8, "number of scenes", low=1)
+    _option(sub, "samples", 4, "number of samples of each scene", low=1)
+    _option(sub, "seed", 0, "seed of noise and latent", low=0)
     _option(sub, "out", "samples.png", "the figure's file")
 
     sub = command("evaluate", "evaluate", "measure diversity, control and quality of a model on ToyTown's val scenes")
     _option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
-    _option(sub, "size", 64, "height and width of the model's pictures, in pixels")
-    _option(sub, "scenes", 64, "number of scenes")
-    _option(sub, "samples", 8, "number of samples of each scene")
-    _option(sub, "seed", 0, "seed of noise and latent")
+    _option(sub, "size", 64, "height and width of the model's pictures, in pixels", low=SMALLEST)
+    _option(sub, "scenes", 64, "number of scenes", low=3)
+    _option(sub, "samples", 8, "number of samples of each scene", low=2)
+    _option(sub, "seed", 0, "seed of noise and latent", low=0)
     _option(sub, "inception", None, "a .safetensors of Paddle's Inception v3, to measure FID too (metrics/lite0.py)")
     _option(sub, "json", None, "a file to write the measures to as well")
 
     sub = command("make-judge", "make_judge", "train the network that judges ToyTown's pictures; takes minutes")
     _option(sub, "out", "data/judge.safetensors", "the file to write")
-    _option(sub, "steps", 1200, "number of steps, of 16 pictures each")
-    _option(sub, "seed", 0, "seed of the weights, the order and the softening of the pictures")
+    _option(sub, "steps", 1200, "number of steps, of 16 pictures each", low=1)
+    _option(sub, "seed", 0, "seed of the weights, the order and the softening of the pictures", low=0)
 
     text = "turn the authors' PyTorch checkpoints into a model"
     sub = command("convert", "convert_checkpoints", text, positional=" FILE [FILE]")
@@ -134,12 +155,16 @@ def parser():
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
-def _option(command, name, default, text):
-    """Add an option of the default's type, with the default in its help. None: a name that may be left out."""
+def _option(command, name, default, text, low=None):
+    """Add an option of the default's type, with the default in its help. None: a name that may be left out.
+
+    low: the least value of a number.
+    """
     kind = str if default is None else type(default)
     if default is not None:
         text = f"{text} (default: {default})"
-    command.add_argument(f"--{name}", type=kind, default=default, metavar=_METAVARS[kind], help=text)
+    read = kind if low is None else at_least(low)
+    command.add_argument(f"--{name}", type=read, default=default, metavar=_METAVARS[kind], help=text)
 
 
 def _data_options(command, data, remembered=False):
@@ -157,11 +182,28 @@ def _data_options(command, data, remembered=False):
     add("size", text, type=height_by_width, metavar="N")
 
 
+def _setting(field):
+    """A function that reads the value of a field of TrainConfig from a text, for argparse."""
+
+    def read(text):
+        try:
+            value = field.type(text)
+        except ValueError:
+            value = text
+        try:
+            check(field.name, value, field.metadata, field.default)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return value
+
+    return read
+
+
 def _config_options(command):
     """Add the fields of TrainConfig. Only those that are given get into the arguments: --resume must know which."""
     settings = command.add_argument_group("settings (the fields of TrainConfig)")
     for field in dataclasses.fields(TrainConfig):
-        kind = {"type": field.type, "metavar": _METAVARS.get(field.type)}
+        kind = {"type": _setting(field), "metavar": _METAVARS.get(field.type)}
         if field.type is bool:
             kind = {"action": "store_true"}
         text = f"{field.metadata['text']} (default: {field.default})"

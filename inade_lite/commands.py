@@ -121,6 +121,8 @@ def _settle_data(options):
     for name, default in DATA_DEFAULTS.items():
         given = getattr(options, name)
         value = known.get(name, default)
+        if name == "set" and given is not None and options.data == "toy_town":
+            raise ValueError(f"--set {given} is the layout of a folder; name the folder with --data")
         if isinstance(value, list):  # JSON has no tuples
             value = tuple(value)
         if given is not None and name in known and given != value:
@@ -161,6 +163,7 @@ def draw_samples(options):
     model = load_pretrained(options.model)
     dataset = _open_dataset(options, options.split, options.size)
     _refuse_other_classes(options.model, model, options.data, dataset)
+    _refuse_another_size(options.model, model, dataset[0]["label"].shape, options.size)
     count = min(options.scenes, len(dataset))
     items = [dataset[i] for i in range(count)]
     batch = collate(items)
@@ -186,12 +189,12 @@ def evaluate(options):
     Traceback (most recent call last):
     SystemExit: error: inade draws 64x64, --size is 32; give --size 64
     """
+    if options.json and not Path(options.json).absolute().parent.is_dir():
+        raise ValueError(f"--json {options.json}: there is no folder {Path(options.json).parent}; make it first")
     model = load_pretrained(options.model)
     town = ToyTown("val", options.size)
     _refuse_other_classes(options.model, model, "ToyTown, the only set whose truth is known", town)
-    if model.generator.image_size != town.image_size:
-        height, width = model.generator.image_size
-        raise ValueError(f"{options.model} draws {height}x{width}, --size is {options.size}; give --size {height}")
+    _refuse_another_size(options.model, model, town.image_size, options.size)
     measures = measure(
         model,
         town,
@@ -243,6 +246,15 @@ def _open_dataset(options, split, size):
     if options.data == "toy_town":
         return ToyTown(split, size)
     return SETS[options.set](options.data, split, size)
+
+
+def _refuse_another_size(model_name, model, size, given):
+    """ValueError if a model's pictures are not of this size (H, W); given: what stands on the command line."""
+    height, width = model.generator.image_size
+    if tuple(size) != (height, width):
+        wanted = f"{height}" if height == width else f"{height}x{width}"
+        given = "x".join(map(str, given)) if isinstance(given, tuple) else given
+        raise ValueError(f"{model_name} draws {height}x{width}, --size is {given}; give --size {wanted}")
 
 
 def _refuse_other_classes(model_name, model, data_name, dataset):

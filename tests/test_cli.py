@@ -121,9 +121,8 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
     line = f"train --out {tmp_path} {TINY} --seed 1 --steps"
     run(f"{line} 1")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    for steps in (0, 1):
-        with pytest.raises(SystemExit, match="holds a run already.*another folder"):
-            run(f"{line} {steps}")
+    with pytest.raises(SystemExit, match="holds a run already.*another folder"):
+        run(f"{line} 2")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -199,3 +198,44 @@ def test_a_stopped_run_prints_the_command_that_goes_on(tmp_path, monkeypatch):
     assert told.startswith("stopped after step 2 and saved; go on with: python -m inade_lite train --resume")
     run(told.partition("python -m inade_lite ")[2])
     assert il.load_pretrained(tmp_path / "run/model.safetensors").config["steps"] == 9
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("train --steps 0", "--steps: 0: expected an integer of 1 or more"),
+        ("train --size 32x32x32", "'32x32x32' is no size"),
+        ("train --size 99999x99999", "99999x99999: a side has 16 to 4096 pixels"),
+        ("train --batch_size 0", "batch_size=0: expected an integer of 1 or more"),
+        ("train --learning_rate_d 1e12", "learning_rate_d=1000000000000.0: expected a number from 0 to 1"),
+        ("train --ema_decay nan", "ema_decay=nan: expected a number from 0 to 1"),
+        ("train --norm layer", "norm='layer': expected one of instance, batch"),
+        ("train --noise_dim many", "noise_dim='many': expected an integer of 1 or more"),
+        ("sample --scenes 0", "--scenes: 0: expected an integer of 1 or more"),
+        ("sample --seed -1", "--seed: -1: expected an integer of 0 or more"),
+        ("evaluate --scenes 2", "--scenes: 2: expected an integer of 3 or more"),
+        ("evaluate --samples 1", "--samples: 1: expected an integer of 2 or more"),
+        ("make-data --val 0", "--val: 0: expected an integer of 1 or more"),
+        ("make-judge --steps -1", "--steps: -1: expected an integer of 1 or more"),
+    ],
+)
+def test_a_wrong_argument_is_told_in_one_line_with_code_2(line, told, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run(line)
+    *_, last = capsys.readouterr().err.strip().splitlines()
+    assert stop.value.code == 2 and told in last
+
+
+def test_what_does_not_fit_is_told_in_one_line(tmp_path):
+    run(f"train --out {tmp_path}/run --steps 1 {TINY}")
+    for line, told in (
+        (
+            f"train --set coco_stuff --out {tmp_path}/other",
+            "--set coco_stuff is the layout of a folder; name the folder",
+        ),
+        ("sample --size 32", "inade draws 64x64, --size is 32; give --size 64"),
+        (f"sample --model {tmp_path}/run/checkpoint.safetensors", "is a checkpoint, from which a training goes on"),
+        (f"evaluate --json {tmp_path}/nowhere/a.json", "there is no folder"),
+    ):
+        with pytest.raises(SystemExit, match=f"^error: .*{told}"):
+            run(line)

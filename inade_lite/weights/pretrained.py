@@ -58,6 +58,10 @@ def load_pretrained(name):
     """
     path = _find(name)
     tensors, config = read_tensors(path)
+    if "history" in config:
+        raise ValueError(
+            f"{path} is a checkpoint, from which a training goes on; give the model, {path.parent}/model.safetensors"
+        )
     generator, encoder = build(config)
     load_state(generator, tensors, path, "generator.")
     generator.eval()
