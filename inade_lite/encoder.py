@@ -8,6 +8,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from .checks import expect
 from .kernels import instance_norm, swap
 from .layers import InstanceConv2D
 from .modules import initialize
@@ -68,6 +69,7 @@ class InstanceEncoder(nn.Layer):
 
     def features(self, image, layout):
         """What the heads see: image [N, 3, H, W] -> [N, f, H, W]."""
+        expect("image", image, len(layout), 3, None, None)
         h, w = image.shape[2:]
         if h % 16 or w % 16:
             raise ValueError(f"image {h}x{w}: the encoder halves four times, so both sides must be multiples of 16")

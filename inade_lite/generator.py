@@ -9,6 +9,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from .checks import expect
 from .kernels import upsample
 from .layers import INADE
 from .modules import Conv2D, SpectralConv2D, initialize
@@ -154,6 +155,7 @@ class Generator(nn.Layer):
         n = len(layout)
         if latent is None:
             latent = paddle.randn([n, self.latent_dim])
+        expect("latent", latent, n, self.latent_dim)
         x = self.fc(latent)  # [N, latent_dim] -> [N, 16 f h w]
         return x.reshape([n, -1, *self.start_size])
 

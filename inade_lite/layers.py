@@ -4,6 +4,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from .checks import expect, expect_classes
 from .kernels import lookup, output_size
 from .modules import normalization
 
@@ -42,6 +43,7 @@ class INADE(nn.Layer):
 
     def forward(self, x, layout, noise, sketch=None):
         """x [N, C, h, w], a Layout of any size, noise [N, I, 2, Z], sketch [N, 1, H, W] -> [N, C, h, w]."""
+        expect("x", x, len(layout), self.weight.shape[1], None, None)
         scale, shift = self.modulation(layout, noise)
         regions = layout.regions(x.shape[2:])
         out = self.norm(x) * regions.paint(scale) + regions.paint(shift)  # painted: [N, R, C] -> [N, C, h, w]
@@ -58,6 +60,8 @@ class INADE(nn.Layer):
         All pixels of a region have the same l and i, so the formula is computed per region instead of per pixel. The
         scale and the shift are computed at once, as 2C numbers side by side.
         """
+        expect("noise", noise, len(layout), layout.num_instances, 2, self.fc_noise.weight.shape[0])
+        expect_classes(layout, len(self.weight))
         n = self.fc_noise(noise)  # [N, I, 2, Z] -> [N, I, 2, C]
         n = n.flatten(2).flatten(0, 1)  # [N, I, 2, C] -> [N*I, 2C], a row for each instance of the batch
         w = self.weight.transpose([0, 2, 1]).flatten(1)  # [L, C, 2] -> [L, 2C], a row for each class
@@ -102,6 +106,7 @@ class InstanceConv2D(nn.Layer):
 
     def forward(self, x, layout):
         """x [N, C, H, W] and a Layout of any size -> [N, O, H', W'], sizes as in nn.Conv2D."""
+        expect("x", x, len(layout), self.weight.shape[1], None, None)
         n, _, *size = x.shape
         window = (self.kernel_size, self.stride, self.padding)
         # A tap that does not count reads zeros instead of its pixel, so nothing has to be masked.

@@ -125,6 +125,10 @@ class BatchNorm(nn.Layer):
         """x [N, C, H, W] -> [N, C, H, W]."""
         if not self.training:
             return F.batch_norm(x, self.running_mean, self.running_var, epsilon=self.epsilon)
+        n, _, h, w = x.shape
+        count = n * h * w
+        if count < 2:
+            raise ValueError("batch norm of one pixel has no deviation; give a larger batch, or take norm='instance'")
         kept = self.momentum * self.running_var
         y = F.batch_norm(
             x,
@@ -136,8 +140,6 @@ class BatchNorm(nn.Layer):
         )
         # Paddle has just added a share of the biased variance, a sum divided by count. Divided by count - 1, the same
         # sum is larger by 1 / (count - 1) of that.
-        n, _, h, w = x.shape
-        count = n * h * w
         added = self.running_var - kept
         unbiased = self.running_var + added / (count - 1)
         self.running_var.set_value(unbiased)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import paddle
 
+from .checks import expect
+
 
 class NoiseParams(NamedTuple):
     """What the encoder says of each instance: means and log-variances, each [N, I, Z]; zeros for an absent instance.
@@ -59,6 +61,7 @@ def remap_noise(noise, params):
     [4.0, 0.0]
     """
     mu = paddle.stack([params.scale_mu, params.bias_mu], axis=2)  # [N, I, 2, Z]
+    expect("noise", noise, *mu.shape)
     logvar = paddle.stack([params.scale_logvar, params.bias_logvar], axis=2)
     std = paddle.exp(0.5 * logvar)
     return noise * std + mu
