@@ -372,7 +372,7 @@ def doctor(folder, *packages, paddle=None, gpus=0, nvidia_smi=False, **environme
     return [problem for problem, _ in problems], result.stdout
 
 
-NEEDED = ("pillow==12.0.0", "safetensors==0.8.0", "tqdm==4.70.0", "matplotlib==3.10.0")
+NEEDED = ("filelock==3.29.7", "pillow==12.0.0", "safetensors==0.8.0", "tqdm==4.70.0", "matplotlib==3.10.0")
 GOOD = ("numpy==2.2.6", "setuptools==80.0.0", *NEEDED)
 
 
@@ -382,7 +382,11 @@ GOOD = ("numpy==2.2.6", "setuptools==80.0.0", *NEEDED)
         ([*GOOD, "paddlepaddle==3.2.2"], {}, []),
         ([*GOOD, "paddlepaddle-gpu==3.2.2"], {"gpus": 1, "nvidia_smi": True}, []),
         (NEEDED, {}, ["Paddle is not installed", "not installed: numpy"]),
-        ([*GOOD[:2], "tqdm==4.70.0", "paddlepaddle==3.2.2"], {}, ["not installed: pillow, safetensors, matplotlib"]),
+        (
+            [*GOOD[:2], "tqdm==4.70.0", "paddlepaddle==3.2.2"],
+            {},
+            ["not installed: filelock, pillow, safetensors, matplotlib"],
+        ),
         (["numpy==2.2.6", *NEEDED, "paddlepaddle==3.2.2"], {}, ["setuptools is not installed"]),
         ([*GOOD, "paddlepaddle==2.6.2"], {}, ["Paddle 2.6.2 is built for numpy 1 and can crash with numpy 2.2.6"]),
         (["numpy==2.4.0", *GOOD[1:], "paddlepaddle==3.2.2"], {}, ["numpy 2.4.0 breaks float("]),
