@@ -1,5 +1,6 @@
 """What a clone weighs: 75 MB at most."""
 
+import hashlib
 import subprocess
 from fnmatch import fnmatch
 
@@ -39,3 +40,13 @@ def test_a_tarball_is_weighed_without_what_was_made_in_it(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     assert {str(path.relative_to(tmp_path)) for path in tracked(tmp_path)} == kept
+
+
+def test_the_shipped_models_are_those_whose_digests_are_known():
+    """data/digests.txt is what `sha256sum` writes and `sha256sum -c` reads."""
+    told = {}
+    for line in (ROOT / "data/digests.txt").read_text("utf-8").splitlines():
+        digest, name = line.split()
+        told[name] = digest
+    there = {str(path.relative_to(ROOT / "data")): path for path in (ROOT / "data").glob("**/*.safetensors")}
+    assert told == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in there.items()}
