@@ -211,7 +211,8 @@ def test_a_run_is_never_overwritten(tmp_path):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_what_stops_a_run_finishes_the_step_and_saves(name, tmp_path):
     number = getattr(signal, name)
-    trainer, before = tiny(), signal.getsignal(number)  # ignored where a shell started us in the background
+    started_with = signal.signal(number, signal.SIG_DFL)  # nohup and a shell's background ignore some
+    trainer, before = tiny(), signal.getsignal(number)
     calls = []
 
     def interrupt(_):
@@ -223,6 +224,14 @@ def test_what_stops_a_run_finishes_the_step_and_saves(name, tmp_path):
     assert calls == [2]
     assert il.Trainer.resume(tmp_path, TOWN).steps_done == 2
     assert signal.getsignal(number) is before
+    signal.signal(number, started_with)
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing():
+    trainer, started_with = tiny(), signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    trainer.fit(2, on_preview=lambda _: os.kill(os.getpid(), signal.SIGHUP), progress=False)
+    assert trainer.steps_done == 2
+    signal.signal(signal.SIGHUP, started_with)
 
 
 def test_two_trainers_do_not_share_a_folder(tmp_path):
