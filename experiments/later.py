@@ -26,7 +26,7 @@ from inade_lite.later import LATER, LEARNERS, load_later, save_later
 from inade_lite.setup.runtime import cpu_model
 from inade_lite.training import CHECKPOINT, MODEL
 
-from .runs import RESULTS, ROOT, SAMPLES, SCENES, TRAIN_SCENES, data_version
+from .runs import RESULTS, ROOT, SAMPLES, SCENES, TRAIN_SCENES, data_version, moved, write_record
 
 WORK = ROOT / "runs/later"
 
@@ -76,7 +76,8 @@ def train(name):
     }
     # Stored twice: how far half precision moves the pictures is known only from a stored model.
     save_later(path, learner, **provenance)
-    provenance["half_precision_moves"] = moved(learner.ema, path)
+    stored = load_later(path).generator
+    provenance["half_precision_moves"] = moved(learner.ema, stored, ToyTown("val", 64), scenes=8)
     save_later(path, learner, **provenance)
     LATER.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, shipped_path(name))
@@ -95,15 +96,6 @@ def shipped_path(name):
     return LATER / f"{name}.safetensors"
 
 
-def moved(generator, path, scenes=8):
-    """How far the half precision of a stored model moves a pixel at most, in units of 0..255."""
-    town = ToyTown("val", 64)
-    layout = il.Layout.of(il.collate([town[i] for i in range(scenes)]), town)
-    before = il.sample(generator, layout, 0)
-    after = il.sample(load_later(path).generator, layout, 0)
-    return float((before - after).abs().amax()) * 127.5
-
-
 def record(name, path):
     """Measure and time a model, and write its record."""
     model = load_later(path)
@@ -119,15 +111,7 @@ def record(name, path):
         "measures": metrics.measure(model, town, SCENES, SAMPLES),
         "speed": speed(model.generator),
     }
-    write_record(name, content)
-
-
-def write_record(name, content):
-    """Write the record of a model."""
-    text = json.dumps(content, indent=1) + "\n"
-    out = record_path(name)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_file(out, text.encode())
+    write_record(record_path(name), content)
 
 
 def speed(generator):
@@ -173,7 +157,7 @@ def main():
     if arguments.time:
         content = recorded(name)
         content["speed"] = speed(load_later(name).generator)
-        write_record(name, content)
+        write_record(record_path(name), content)
     elif arguments.measure:
         record(name, shipped_path(name))
     else:

@@ -167,7 +167,7 @@ def train(name):
     }
     # Stored twice: how far half precision moves the pictures is known only from a stored model.
     il.save_pretrained(path, trainer, **provenance)
-    provenance["half_precision_moves"] = moved(trainer.ema, path, val)
+    provenance["half_precision_moves"] = moved(trainer.ema, il.load_pretrained(path).generator, val)
     il.save_pretrained(path, trainer, **provenance)
     if run.ships_as:
         shutil.copyfile(path, _shipped_path(run))
@@ -182,11 +182,10 @@ def begin_with(trainer, path):
     load_state(trainer.encoder, tensors, path, "encoder.")
 
 
-def moved(generator, path, dataset, scenes=32):
-    """How far the half precision of a stored model moves a pixel at most, in units of 0..255."""
+def moved(generator, stored, dataset, scenes=32):
+    """How far half precision, in which a generator was stored, moves a pixel at most, in units of 0..255."""
     batch = il.collate([dataset[i] for i in range(scenes)])
     layout = il.Layout.of(batch, dataset)
-    stored = il.load_pretrained(path).generator
     before = il.sample(generator, layout, 0)
     after = il.sample(stored, layout, 0)
     return float((before - after).abs().amax()) * 127.5
@@ -233,10 +232,14 @@ def record(name, path, again=False):
         if run.ships_as:
             draw = metrics.from_generator(pretrained.generator)
             content["strokes"] = on_strokes(run.size, lambda strokes: draw)
+    write_record(record_path(name), content)
+
+
+def write_record(path, content):
+    """Write a record, a JSON-able dict, and its folder if there is none."""
     text = json.dumps(content, indent=1) + "\n"
-    out = record_path(name)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_file(out, text.encode())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, text.encode())
 
 
 def on_strokes(size, new_draw):

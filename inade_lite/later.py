@@ -98,6 +98,7 @@ class Learner:
         self.steps_done = 0
         self.seconds = 0.0
         self.history = []
+        self.rates = {}
         paddle.seed(config.seed)
         self.generator = self.new_generator(asdict(config), dataset.num_classes, self.image_size)
         self.ema = self.new_generator(asdict(config), dataset.num_classes, self.image_size)
@@ -117,8 +118,11 @@ class Learner:
         raise NotImplementedError
 
     def adam(self, rate, network):
-        """An Adam with this learning rate for a network."""
-        return paddle.optimizer.Adam(rate, self.config.beta1, self.config.beta2, parameters=network.parameters())
+        """An Adam with this learning rate for a network; `rates` keeps the rate, which falls at the end."""
+        beta1, beta2 = self.config.beta1, self.config.beta2
+        optimizer = paddle.optimizer.Adam(rate, beta1, beta2, parameters=network.parameters())
+        self.rates[optimizer] = rate
+        return optimizer
 
     def fit(self, folder=None, steps=None, progress=True, log_every=20, save_every=200):
         """Train to the end, or for so many more steps. folder: keeps a checkpoint from which `resume` goes on."""
@@ -228,7 +232,6 @@ class OasisLearner(Learner):
         self.discriminator = SegmentingDiscriminator(dataset.num_classes, config.discriminator_channels)
         self.optimizer_g = self.adam(config.learning_rate_g, self.generator)
         self.optimizer_d = self.adam(config.learning_rate_d, self.discriminator)
-        self.rates = {self.optimizer_g: config.learning_rate_g, self.optimizer_d: config.learning_rate_d}
 
     @staticmethod
     def new_generator(config, num_classes, image_size):
@@ -284,7 +287,6 @@ class FlowLearner(Learner):
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
         self.optimizer = self.adam(config.learning_rate, self.generator)
-        self.rates = {self.optimizer: config.learning_rate}
 
     @staticmethod
     def new_generator(config, num_classes, image_size):

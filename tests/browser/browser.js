@@ -1,9 +1,11 @@
 // What the page's and the notebook's tests share: a browser, pictures, and what a change did to them.
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
 import { chromium } from "playwright-core";
 
 export const ROOT = new URL("../../", import.meta.url).pathname;
+export const SITE = process.env.SITE ?? join(ROOT, "build/site-demo");
 export const SHOTS = process.env.SHOTS ?? join(ROOT, "build/screenshots");
 /** A run on a busy machine takes minutes; SLOW=3 waits three times as long. */
 export const SLOW = Number(process.env.SLOW ?? 1);
@@ -12,6 +14,24 @@ const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
 ];
+
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",
+  ".json": "application/json", ".wasm": "application/wasm", ".png": "image/png" };
+
+/** Serves the page under a path, without any header but the type, as the simplest server sends it. */
+export async function serve(under) {
+  const server = createServer((request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname)).replace(under, "");
+    try {
+      const file = readFileSync(join(SITE, path === "" || path.endsWith("/") ? "index.html" : path));
+      response.writeHead(200, { "Content-Type": TYPES[extname(path) || ".html"] ?? "application/octet-stream" }).end(file);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return { server, address: `http://127.0.0.1:${server.address().port}${under}` };
+}
 
 export function launch() {
   mkdirSync(SHOTS, { recursive: true });

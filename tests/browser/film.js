@@ -3,24 +3,16 @@
 // node film.js FOLDER writes FOLDER/000.png, 001.png, ... and FOLDER/film.json, the milliseconds of each; `make film`
 // makes one animated picture of them. FOLDER/explorer.png is a still of all controls. SITE as in page.test.js.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { join, normalize } from "node:path";
+import { join } from "node:path";
 import { findObjects } from "../../inade_lite/explorer/front/objects.js";
 import { readScenes } from "../../inade_lite/explorer/front/scenes.js";
-import { act, launch, quiet, ROOT } from "./browser.js";
+import { act, launch, quiet, serve, SITE } from "./browser.js";
 
-const SITE = process.env.SITE ?? join(ROOT, "build/site-demo");
 const out = process.argv[2];
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 
-const TYPES = { html: "text/html", js: "text/javascript", mjs: "text/javascript", css: "text/css", wasm: "application/wasm" };
-const server = createServer((request, response) => {
-  const path = normalize(new URL(request.url, "http://x").pathname).slice(1) || "index.html";
-  response.writeHead(200, { "Content-Type": TYPES[path.split(".").pop()] ?? "application/octet-stream" });
-  response.end(readFileSync(join(SITE, path)));
-});
-await new Promise((done) => server.listen(0, "127.0.0.1", done));
+const { server, address } = await serve("/");
 const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1120, height: 700 }, colorScheme: "light" });
 // Screenshots have no pointer.
@@ -36,7 +28,7 @@ await page.addInitScript(() => {
     }, true);
   });
 });
-await page.goto(`http://127.0.0.1:${server.address().port}/`);
+await page.goto(address);
 await page.waitForFunction(() => document.querySelector(".inade")?.dataset.painted > 0);
 await quiet(page);
 

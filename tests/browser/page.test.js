@@ -4,16 +4,11 @@
 // browser.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { extname, join, normalize } from "node:path";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { findObjects } from "../../inade_lite/explorer/front/objects.js";
 import { readScenes } from "../../inade_lite/explorer/front/scenes.js";
-import { act, change as changeOf, launch, painted as paintedOf, pictureOf, quiet, ROOT, SHOTS, SLOW } from "./browser.js";
-
-const SITE = process.env.SITE ?? join(ROOT, "build/site-demo");
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",
-  ".json": "application/json", ".wasm": "application/wasm", ".png": "image/png" };
+import { act, change as changeOf, launch, painted as paintedOf, pictureOf, quiet, serve, SHOTS, SITE, SLOW } from "./browser.js";
 
 let server;
 let browser;
@@ -23,18 +18,8 @@ let things;
 let size;
 
 before(async () => {
-  // From a sub-path, without any header but the type, as the simplest server sends it.
-  server = createServer((request, response) => {
-    const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname)).replace(/^\/play\//, "");
-    try {
-      const file = readFileSync(join(SITE, path === "" || path.endsWith("/") ? "index.html" : path));
-      response.writeHead(200, { "Content-Type": TYPES[extname(path) || ".html"] ?? "application/octet-stream" }).end(file);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  address = `http://127.0.0.1:${server.address().port}/play/`;
+  // From a sub-path, as a page may stand anywhere.
+  ({ server, address } = await serve("/play/"));
   browser = await launch();
   const json = JSON.parse(readFileSync(join(SITE, "scenes.json"), "utf8"));
   scenes = await readScenes(json);
