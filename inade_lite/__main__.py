@@ -35,19 +35,25 @@ def height_by_width(text):
     return sides if len(sides) == 2 else sides[0]
 
 
-def at_least(low):
-    """A function that reads an integer of `low` or more from a text, for argparse.
+def reader(name, default, told):
+    """A function that reads a value of the default's type from a text, for argparse. told: as in `config.check`.
 
-    >>> at_least(1)("12")
+    >>> reader("steps", 2000, {"low": 1, "high": None, "words": ()})("12")
     12
     """
 
-    def integer(text):
-        if not re.fullmatch(r"-?\d+", text) or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text}: expected an integer of {low} or more")
-        return int(text)
+    def read(text):
+        try:
+            value = type(default)(text)
+        except ValueError:
+            value = text
+        try:
+            check(name, value, told, default)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return value
 
-    return integer
+    return read
 
 
 def main(arguments=None):
@@ -163,7 +169,7 @@ def _option(command, name, default, text, low=None):
     kind = str if default is None else type(default)
     if default is not None:
         text = f"{text} (default: {default})"
-    read = kind if low is None else at_least(low)
+    read = kind if low is None else reader(name, default, {"low": low, "high": None, "words": ()})
     command.add_argument(f"--{name}", type=read, default=default, metavar=_METAVARS[kind], help=text)
 
 
@@ -182,28 +188,12 @@ def _data_options(command, data, remembered=False):
     add("size", text, type=height_by_width, metavar="N")
 
 
-def _setting(field):
-    """A function that reads the value of a field of TrainConfig from a text, for argparse."""
-
-    def read(text):
-        try:
-            value = field.type(text)
-        except ValueError:
-            value = text
-        try:
-            check(field.name, value, field.metadata, field.default)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-        return value
-
-    return read
-
-
 def _config_options(command):
     """Add the fields of TrainConfig. Only those that are given get into the arguments: --resume must know which."""
     settings = command.add_argument_group("settings (the fields of TrainConfig)")
     for field in dataclasses.fields(TrainConfig):
-        kind = {"type": _setting(field), "metavar": _METAVARS.get(field.type)}
+        read = reader(field.name, field.default, field.metadata)
+        kind = {"type": read, "metavar": _METAVARS.get(field.type)}
         if field.type is bool:
             kind = {"action": "store_true"}
         text = f"{field.metadata['text']} (default: {field.default})"

@@ -5,6 +5,7 @@ pix2pixHD and SPADE.
 import paddle.nn.functional as F
 from paddle import nn
 
+from .checks import expect, expect_count
 from .kernels import instance_norm
 from .modules import Conv2D, SpectralConv2D, initialize
 
@@ -26,6 +27,10 @@ class PatchDiscriminator(nn.Layer):
 
     def __init__(self, in_channels, base_channels=64, num_layers=4):
         super().__init__()
+        expect_count("in_channels", in_channels)
+        expect_count("base_channels", base_channels)
+        expect_count("num_layers", num_layers)
+        self.in_channels = in_channels
         widths = [min(base_channels * 2**i, 512) for i in range(num_layers)]
         self.first = Conv2D(in_channels, widths[0], kernel_size=4, stride=2, padding=2)
         self.middle = nn.LayerList()
@@ -44,6 +49,7 @@ class PatchDiscriminator(nn.Layer):
 
     def forward(self, x):
         """x [N, C, H, W] -> the outputs of all layers, the score [N, 1, h, w] last."""
+        expect("x", x, None, self.in_channels, None, None)
         x = self.first(x)
         x = F.leaky_relu(x, 0.2)
         outputs = [x]
@@ -73,6 +79,7 @@ class MultiscaleDiscriminator(nn.Layer):
 
     def __init__(self, in_channels, base_channels=64, num_scales=2, num_layers=4):
         super().__init__()
+        expect_count("num_scales", num_scales)
         self.scales = nn.LayerList()
         for _ in range(num_scales):
             scale = PatchDiscriminator(in_channels, base_channels, num_layers)

@@ -8,7 +8,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .checks import expect
+from .checks import expect, expect_count
 from .kernels import instance_norm, swap
 from .layers import InstanceConv2D
 from .modules import initialize
@@ -36,6 +36,8 @@ class InstanceEncoder(nn.Layer):
 
     def __init__(self, noise_dim, base_channels=64):
         super().__init__()
+        expect_count("noise_dim", noise_dim)
+        expect_count("base_channels", base_channels)
         f = base_channels
         self.down = nn.LayerList(
             [

@@ -9,7 +9,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .checks import expect
+from .checks import expect, expect_count
 from .kernels import upsample
 from .layers import INADE
 from .modules import Conv2D, SpectralConv2D, initialize
@@ -99,6 +99,11 @@ class Generator(nn.Layer):
         if isinstance(image_size, int):
             image_size = (image_size, image_size)
         height, width = image_size
+        expect_count("num_classes", num_classes)
+        expect_count("noise_dim", noise_dim)
+        expect_count("latent_dim", latent_dim, low=0)
+        expect_count("base_channels", base_channels)
+        expect_count("num_upsamplings", num_upsamplings, low=0)
         self.num_classes = num_classes
         self.noise_dim = noise_dim
         self.latent_dim = latent_dim

@@ -4,7 +4,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .checks import expect, expect_classes
+from .checks import expect, expect_classes, expect_count
 from .kernels import lookup, output_size
 from .modules import normalization
 
@@ -31,6 +31,9 @@ class INADE(nn.Layer):
 
     def __init__(self, channels, num_classes, noise_dim, norm="instance", sketch=False):
         super().__init__()
+        expect_count("channels", channels)
+        expect_count("num_classes", num_classes)
+        expect_count("noise_dim", noise_dim)
         shape = [num_classes, channels, 2]
         uniform = nn.initializer.Uniform(0, 1)  # Uniform() alone would be -1 to 1
         self.weight = self.create_parameter(shape, default_initializer=uniform)
@@ -48,6 +51,7 @@ class INADE(nn.Layer):
         regions = layout.regions(x.shape[2:])
         out = self.norm(x) * regions.paint(scale) + regions.paint(shift)  # painted: [N, R, C] -> [N, C, h, w]
         if sketch is not None:
+            expect("sketch", sketch, len(layout), 1, None, None)
             sketch = F.interpolate(sketch, x.shape[2:], mode="nearest")
             sketch = self.sketch_conv(sketch)
             both = paddle.concat([out, sketch], axis=1)  # [N, 2C, h, w]
@@ -96,6 +100,11 @@ class InstanceConv2D(nn.Layer):
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0):
         super().__init__()
+        expect_count("in_channels", in_channels)
+        expect_count("out_channels", out_channels)
+        expect_count("kernel_size", kernel_size)
+        expect_count("stride", stride)
+        expect_count("padding", padding, low=0)
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={kernel_size}: a window needs a center, so the size must be odd")
         self.kernel_size = kernel_size

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import paddle.nn.functional as F
 
+from .checks import expect
 from .waves import strengths
 
 
@@ -129,6 +130,7 @@ def pixel_loss(fake, real, layout, instance_share=0.0):
     >>> [float(pixel_loss(off, 0 * off, layout, share)) for share in (0.0, 1.0)]
     [0.25, 0.5]
     """
+    _expect_pictures(fake, real, layout)
     difference = (fake - real).abs()
     if not instance_share:
         return difference.mean()
@@ -152,10 +154,17 @@ def pattern_loss(fake, real, layout):
     >>> round(float(pattern_loss(stripes, 0 * stripes, layout)), 2)
     0.49
     """
+    _expect_pictures(fake, real, layout)
     off = strengths(fake, layout) - strengths(real, layout)  # [N, P, K]
     of_instances = (off**2).sum(-1, keepdim=True)
     present = (layout.instances().pixels > 0).astype("float32")  # [N, P, 1]
     return (of_instances * present).sum() / present.sum()
+
+
+def _expect_pictures(fake, real, layout):
+    """ValueError unless both are pictures [N, 3, H, W] of the layout: one would be repeated for all of a batch."""
+    expect("fake", fake, len(layout), 3, *layout.size)
+    expect("real", real, len(layout), 3, *layout.size)
 
 
 def split_batch(outputs):

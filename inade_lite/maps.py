@@ -32,12 +32,16 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from .checks import expect_count
 from .kernels import swap, windows
 
 # Up to so many segments, the 0/1 matrix of who belongs where is about as large as the features it paints, and one
 # matmul beats a gather on CPU and GPU alike. With more segments the matrix would dominate the memory, so rows are
 # gathered instead.
 DENSE_SEGMENTS = 128
+
+# Noise has a row for each instance of each image. This many of 64 numbers for scales and 64 for shifts take 8.6 GB.
+MOST_ROWS = 2**24
 
 
 # ---- Other sizes
@@ -177,9 +181,14 @@ class Layout:
                 "resize both with nearest-neighbor to the same [N, H, W]"
             )
         if num_instances is None:
-            num_instances = self._instance.max() + 1
-        self.num_classes = int(num_classes)
-        self.num_instances = int(num_instances)
+            num_instances = max(1, self._instance.max() + 1)
+        self.num_classes = expect_count("num_classes", num_classes)
+        self.num_instances = expect_count("num_instances", num_instances)
+        if len(self._label) * self.num_instances > MOST_ROWS:
+            raise ValueError(
+                f"instance: ids up to {self.num_instances - 1} would need a table of {self.num_instances} rows for each "
+                "image; number them anew with compact_instances"
+            )
         _check_range("label", "num_classes", self._label, self.num_classes, "give unlabelled pixels an extra class")
         _check_range("instance", "num_instances", self._instance, self.num_instances, "see compact_instances")
         self._kept = {}
@@ -502,6 +511,8 @@ def compact_instances(label, instance, ignore_index=None):
         raise ValueError(f"label {list(label.shape)} and instance {list(instance.shape)} differ in shape")
     if ignore_index is not None:
         instance_ids = np.where(label_ids == ignore_index, 0, instance_ids)
+    instance_ids = _small(instance_ids)
+    label_ids = _small(label_ids)
     bound = instance_ids.max() + 1
     keys = label_ids * bound + instance_ids  # a number for each pair
     index, _ = _number(keys)
@@ -536,6 +547,13 @@ def _number(keys):
         missing = count - len(distinct)
         values[n] = np.pad(distinct, (0, missing), mode="edge")
     return np.stack(index), np.stack(values)
+
+
+def _small(ids):
+    """The same ids if they are small, else their ranks: the product of two large ones would not fit int64."""
+    if ids.max() < 2**31:
+        return ids
+    return np.unique(ids, return_inverse=True)[1].reshape(ids.shape)
 
 
 def _unique(keys):

@@ -15,6 +15,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from .checks import expect, expect_classes
 from .encoder import InstanceEncoder
 from .generator import Generator
 from .kernels import instance_norm
@@ -50,6 +51,8 @@ class SPADE(nn.Layer):
 
     def forward(self, x, layout, noise=None):
         """x [N, C, h, w], a Layout of any size -> [N, C, h, w]. The noise is not used."""
+        expect("x", x, len(layout), self.gamma.weight.shape[0], None, None)
+        expect_classes(layout, self.shared.weight.shape[1] - 1)
         m = layout.scene(x.shape[2:])  # [N, L + 1, h, w]
         m = self.shared(m)
         m = F.relu(m)  # [N, hidden, h, w]
@@ -77,6 +80,8 @@ class CLADE(nn.Layer):
 
     def forward(self, x, layout, noise=None):
         """x [N, C, h, w], a Layout of any size -> [N, C, h, w]. The noise is not used."""
+        expect("x", x, len(layout), self.scale.shape[1], None, None)
+        expect_classes(layout, len(self.scale))
         regions = layout.regions(x.shape[2:])
         scale = F.embedding(layout.region_label, self.scale)  # [N, R, C]
         shift = F.embedding(layout.region_label, self.shift)

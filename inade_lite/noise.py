@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import paddle
 
-from .checks import expect
+from .checks import expect, expect_count, expect_params
 
 
 class NoiseParams(NamedTuple):
@@ -41,6 +41,7 @@ def sample_noise(layout, noise_dim, seed=None):
     >>> list(il.sample_noise(layout, noise_dim=8).shape)
     [1, 3, 2, 8]
     """
+    expect_count("noise_dim", noise_dim)
     shape = [len(layout), layout.num_instances, 2, noise_dim]
     if seed is None:
         return paddle.randn(shape)
@@ -60,6 +61,7 @@ def remap_noise(noise, params):
     >>> il.remap_noise(paddle.ones([1, 1, 2, 1]), params).flatten().tolist()
     [4.0, 0.0]
     """
+    expect_params(params)
     mu = paddle.stack([params.scale_mu, params.bias_mu], axis=2)  # [N, I, 2, Z]
     expect("noise", noise, *mu.shape)
     logvar = paddle.stack([params.scale_logvar, params.bias_logvar], axis=2)
@@ -79,6 +81,7 @@ def kl_divergence(params):
     >>> float(il.kl_divergence(il.NoiseParams(zero + 3, zero, zero, zero)))
     4.5
     """
+    expect_params(params)
     mu = paddle.stack([params.scale_mu, params.bias_mu])
     logvar = paddle.stack([params.scale_logvar, params.bias_logvar])
     terms = 1 + logvar - mu * mu - logvar.exp()

@@ -33,6 +33,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from . import losses
+from .checks import expect_count
 from .config import MAY_CHANGE, TrainConfig
 from .data.batches import augment, batches, collate
 from .data.images import to_uint8
@@ -84,6 +85,7 @@ class Trainer:
         self.dataset = dataset
         self.perceptual = perceptual
         self.method = find_method(config.method)
+        expect_count("num_classes of the data set", dataset.num_classes)
         if hasattr(dataset, "check"):
             dataset.check()
         self.preview_items = self._preview_items(preview)
@@ -265,7 +267,8 @@ class Trainer:
 
         Ctrl-C finishes the step, saves the checkpoint (with a folder) and raises KeyboardInterrupt. So do SIGTERM, by
         which clusters and containers stop a job, and SIGHUP, which comes when a terminal is closed.
-        FloatingPointError if a loss or a weight is no longer finite; the last checkpoint is left as it was.
+        FloatingPointError if a loss or a weight is no longer finite; the last checkpoint is left as it was. ValueError
+        if an item can no longer be read; the checkpoint is saved before.
         """
         if folder is None:
             self._fit(steps, None, on_preview, progress, preview_at)
@@ -291,7 +294,7 @@ class Trainer:
             self._show(folder, on_preview)
         with _deferred_stop() as interrupted, tqdm(total=steps, unit="step", disable=not progress) as bar:
             while self.steps_done < last and not interrupted:
-                for name, value in self.step(next(source)).items():
+                for name, value in self.step(self._next_batch(source, folder)).items():
                     self._unlogged.setdefault(name, []).append(value.detach())
                 self.seconds = time.perf_counter() - start_time
                 if self.steps_done % config.log_every == 0:
@@ -308,6 +311,19 @@ class Trainer:
         if interrupted:
             where = f"; Trainer.resume({str(folder)!r}, dataset) goes on" if folder else ""
             raise KeyboardInterrupt(f"stopped after step {self.steps_done}{where}")
+
+    def _next_batch(self, source, folder):
+        """The next batch. If a file is gone or damaged by now, what was learned is saved before that is told."""
+        try:
+            return next(source)
+        except (ValueError, OSError) as error:
+            if folder is None or not self.steps_done:
+                raise
+            self._save_sound(folder)
+            raise ValueError(
+                f"{error}; stopped after step {self.steps_done} and saved: mend it, then go on with --resume "
+                f"(Trainer.resume({str(folder)!r}, dataset))"
+            ) from error
 
     def _augment(self):
         """What `batches` does with an item, or None."""

@@ -203,7 +203,7 @@ def test_a_stopped_run_prints_the_command_that_goes_on(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("train --steps 0", "--steps: 0: expected an integer of 1 or more"),
+        ("train --steps 0", "steps=0: expected an integer of 1 or more"),
         ("train --size 32x32x32", "'32x32x32' is no size"),
         ("train --size 99999x99999", "99999x99999: a side has 16 to 4096 pixels"),
         ("train --batch_size 0", "batch_size=0: expected an integer of 1 or more"),
@@ -211,12 +211,12 @@ def test_a_stopped_run_prints_the_command_that_goes_on(tmp_path, monkeypatch):
         ("train --ema_decay nan", "ema_decay=nan: expected a number from 0 to 1"),
         ("train --norm layer", "norm='layer': expected one of instance, batch"),
         ("train --noise_dim many", "noise_dim='many': expected an integer of 1 or more"),
-        ("sample --scenes 0", "--scenes: 0: expected an integer of 1 or more"),
-        ("sample --seed -1", "--seed: -1: expected an integer of 0 or more"),
-        ("evaluate --scenes 2", "--scenes: 2: expected an integer of 3 or more"),
-        ("evaluate --samples 1", "--samples: 1: expected an integer of 2 or more"),
-        ("make-data --val 0", "--val: 0: expected an integer of 1 or more"),
-        ("make-judge --steps -1", "--steps: -1: expected an integer of 1 or more"),
+        ("sample --scenes 0", "scenes=0: expected an integer of 1 or more"),
+        ("sample --seed -1", "seed=-1: expected an integer of 0 or more"),
+        ("evaluate --scenes 2", "scenes=2: expected an integer of 3 or more"),
+        ("evaluate --samples 1", "samples=1: expected an integer of 2 or more"),
+        ("make-data --val 0", "val=0: expected an integer of 1 or more"),
+        ("make-judge --steps -1", "steps=-1: expected an integer of 1 or more"),
     ],
 )
 def test_a_wrong_argument_is_told_in_one_line_with_code_2(line, told, capsys):

@@ -5,12 +5,17 @@ import itertools
 import json
 import os
 import shutil
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import ROOT
 from PIL import Image
+from PIL.ImageFile import ImageFile
 from set_folders import save
 
 from inade_lite.data import FolderDataset, batches, collate, summarize, write_folder
@@ -407,3 +412,70 @@ def test_a_summary_by_hand():
     assert summary.items.tolist() == [1, 0, 1, 1]
     assert summary.instances.tolist() == [1, 0, 2, 1]
     assert str(summary) == "2 pictures of 2×3 to 3×5 (height × width), 3 of 4 classes, 4 instances"
+
+
+# ---- Large files and what is no file
+
+
+def black_png(side, channels):
+    """A black PNG of so many pixels that its array would fill the memory of a small machine."""
+    row = bytes(1 + side * channels)
+    packer = zlib.compressobj(1)
+    packed = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">2I5B", side, side, 8, {1: 0, 3: 2}[channels], 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def large_folder(root, side, count):
+    """A data set of so many black pictures."""
+    description = {"class_names": ["a"], "class_colors": [[0, 0, 0]], "thing_classes": [], "ignore_index": None}
+    root.mkdir()
+    (root / "dataset.json").write_text(json.dumps(description))
+    for kind, channels in (("images", 3), ("labels", 1), ("instances", 1)):
+        (root / "train" / kind).mkdir(parents=True)
+        content = black_png(side, channels)
+        for k in range(count):
+            (root / "train" / kind / f"{k}.png").write_bytes(content)
+    return root
+
+
+@pytest.mark.parametrize("side", [8200, 9000, 13000, 20000])
+def test_pictures_of_too_many_pixels_are_told_in_the_list_and_not_decoded(side, tmp_path, monkeypatch):
+    small = large_folder(tmp_path / "large", 16, 1)
+    header = bytearray(black_png(16, 3))
+    header[16:24] = struct.pack(">2I", side, side)
+    header[29:33] = struct.pack(">I", zlib.crc32(header[12:29]))
+    (small / "train/images/0.png").write_bytes(header)
+    load = ImageFile.load
+    monkeypatch.setattr(ImageFile, "load", lambda image: load(image) if image.width == 16 else pytest.fail("decoded"))
+    with pytest.raises(ValueError, match=r"1 of 1 items in(.|\n)*0\.png has too many pixels, 67 million are the most"):
+        FolderDataset(small, "train").check()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("kind", ["images", "labels", "instances"])
+def test_a_pipe_is_told_and_not_waited_for(kind, root):
+    os.mkfifo(root / f"val/{kind}/pipe.png")
+    with pytest.raises(FileNotFoundError, match=r"pipe\.png is no file: remove it"):
+        FolderDataset(root, "val")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process, as Linux tells it")
+def test_three_large_pictures_are_checked_one_after_the_other(tmp_path):
+    """All at once, as small ones are, with ids as int64, they took 1.9 GB."""
+    root = large_folder(tmp_path / "large", 5000, 3)
+    code = """
+import resource, sys
+from inade_lite.data import FolderDataset
+dataset = FolderDataset(sys.argv[1], "train")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+dataset.check()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", code, root], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 700

@@ -227,6 +227,35 @@ def test_what_stops_a_run_finishes_the_step_and_saves(name, tmp_path):
     signal.signal(number, started_with)
 
 
+class Rotting(il.ToyTown):
+    """A data set that can no longer be read after some items."""
+
+    left = 6
+
+    def __getitem__(self, i):
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError(f"{i}.png cannot be decoded; it is damaged, copy or export it again")
+        return super().__getitem__(i)
+
+
+def test_a_file_that_is_damaged_in_mid_run_costs_no_step(tmp_path):
+    settings = TINY | {"save_every": 100}
+    trainer = il.Trainer(il.TrainConfig(**settings), Rotting("train", 32, length=12), preview=[TOWN[0]])
+    with pytest.raises(ValueError, match=r"png cannot be decoded.*stopped after step 3 and saved.*--resume"):
+        trainer.fit(5, tmp_path, progress=False)
+    resumed = il.Trainer.resume(tmp_path, TOWN)
+    assert resumed.steps_done == 3
+    assert_same_state(trainer, resumed)
+
+
+def test_a_data_set_of_half_classes_is_refused():
+    town = il.ToyTown("train", 32, length=2)
+    town.num_classes = 5.7
+    with pytest.raises(ValueError, match=r"num_classes of the data set=5\.7: expected an integer"):
+        il.Trainer(il.TrainConfig(**TINY), town)
+
+
 def test_under_nohup_a_closed_terminal_stops_nothing():
     trainer, started_with = tiny(), signal.signal(signal.SIGHUP, signal.SIG_IGN)
     trainer.fit(2, on_preview=lambda _: os.kill(os.getpid(), signal.SIGHUP), progress=False)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ..checks import expect_item
 from ..maps import Layout, compact_instances
 from .images import height_width
 
@@ -16,13 +17,15 @@ ARRAYS = ("image", "label", "instance")  # what an item holds besides its name
 def collate(items):
     """Items of one size as one batch: image [N, 3, H, W], label and instance [N, H, W], name a list.
 
-    ValueError if the sizes differ.
+    ValueError if the sizes differ, or if one is no item.
 
     >>> import inade_lite as il
     >>> batch = il.collate(list(il.ToyTown("val", 32, length=4)))
     >>> batch["image"].shape, batch["label"].shape, batch["name"][0]
     ((4, 3, 32, 32), (4, 32, 32), 'val_00000')
     """
+    for k, item in enumerate(items):
+        expect_item(item, f"item {item.get('name', k)!r}")
     sizes = {item["label"].shape for item in items}
     if len(sizes) > 1:
         raise ValueError(f"the items have the sizes (H, W) {sorted(sizes)}; give the data set an image_size")

@@ -9,7 +9,9 @@ An item of a data set is {"image", "label", "instance", "name"}: image float32 [
 Whatever is wrong with a file is a ValueError or FileNotFoundError that names the file, the value and the remedy.
 """
 
+import contextlib
 import json
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +22,7 @@ from tqdm.contrib.concurrent import thread_map
 
 from ..files import png, write_file
 from ..maps import compact_instances
-from .images import PHOTOS, height_width, read_image, read_map, resize_image, resize_map, to_float, to_uint8
+from .images import PHOTOS, height_width, is_large, read_image, read_map, resize_image, resize_map, to_float, to_uint8
 
 UNLABELLED = "unlabelled"
 
@@ -242,7 +244,7 @@ class FileDataset:
         self.ignore_index = description["ignore_index"]
 
         count = len(self.class_names)
-        self.class_of = np.full(256, -1)
+        self.class_of = np.full(256, -1, np.int16)
         self.class_of[:count] = np.arange(count)
         self.unlabelled = None
         if self.ignore_index is not None:
@@ -274,11 +276,11 @@ class FileDataset:
     # What a subclass may change
 
     def read_label(self, path):
-        """Stored class ids, int64 [H, W]."""
+        """Stored class ids, integers [H, W]."""
         return read_map(path, self.label_modes)
 
     def read_instance(self, path):
-        """Stored instance ids, int64 [H, W]."""
+        """Stored instance ids, integers [H, W]."""
         return read_map(path, self.instance_modes)
 
     def fits(self, image, ids):
@@ -335,10 +337,10 @@ class FileDataset:
         return image, label, instance, errors
 
     def _read_classes(self, path):
-        """Class ids, int64 [H, W]."""
+        """Class ids, int16 [H, W]."""
         stored = self.read_label(path)
         label = self.class_of[stored]
-        if (label < 0).any():
+        if label.min() < 0:
             row, column = np.argwhere(label < 0)[0]
             raise ValueError(
                 f"{path}: class id {stored[row, column]} at row {row}, column {column}, but {self.known_ids()}"
@@ -349,8 +351,16 @@ class FileDataset:
         """Reads every item, once; one ValueError lists all that is wrong with any file."""
         if self._checked:
             return
+        alone = threading.Lock()
+
+        def errors_of(i):
+            # Several large pictures at once, each in its own thread, would fill the memory.
+            large = any(is_large(path) for path in self.files[i][1:] if path is not None)
+            with alone if large else contextlib.nullcontext():
+                return self._read(i)[-1]
+
         bar = {"desc": f"checking {self.split}", "unit": "item", "delay": 2, "leave": False}
-        errors_of_items = thread_map(lambda i: self._read(i)[-1], range(len(self)), **bar)
+        errors_of_items = thread_map(errors_of, range(len(self)), **bar)
         damaged = [errors for errors in errors_of_items if errors]
         if damaged:
             title = f"{len(damaged)} of {len(self)} items in {self.root / self.split}"

@@ -1,9 +1,14 @@
 """Pictures and maps: read from files, resized, turned into arrays."""
 
+import warnings
+
 import numpy as np
 from PIL import Image
 
 PHOTOS = (".png", ".jpg", ".jpeg")
+
+MOST_PIXELS = 2**26  # of a file: a picture and its maps, all at once, then take less than 1 GB
+LARGE = 2**22  # pixels from which a picture and its maps are read alone
 
 
 def height_width(size, name="image_size"):
@@ -25,24 +30,55 @@ def height_width(size, name="image_size"):
 def open_image(path, modes, remedy):
     """The decoded PIL image, if its mode is one of `modes`.
 
-    remedy: mode -> the end of the ValueError about an image of another mode. A file that cannot be decoded is a
-    ValueError, too; one that cannot be read is an OSError.
+    remedy: mode -> the end of the ValueError about an image of another mode. A file that cannot be decoded, or has more
+    than MOST_PIXELS, is a ValueError, too; one that cannot be read is an OSError.
 
     >>> import io
     >>> from inade_lite.files import png
     >>> open_image(io.BytesIO(png(np.zeros((2, 3), np.uint8))), modes=["L"], remedy=str).size
     (3, 2)
     """
+    too_large = (
+        f"{path} has too many pixels, {MOST_PIXELS // 10**6} million are the most; shrink it, or cut it into tiles"
+    )
     try:
-        with Image.open(path) as image:
-            image.load()
+        with _undecoded(path) as image:
+            fits = image.width * image.height <= MOST_PIXELS
+            if fits:
+                image.load()
     except (FileNotFoundError, PermissionError):
         raise  # they name the file
+    except Image.DecompressionBombError as error:
+        raise ValueError(too_large) from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, EOFError, struct.error, ...
         raise ValueError(f"{path} cannot be decoded ({error}); it is damaged, copy or export it again") from error
+    if not fits:
+        raise ValueError(too_large)
     if image.mode not in modes:
         raise ValueError(f"{path} has mode {image.mode!r}, expected {' or '.join(modes)}; {remedy(image.mode)}")
     return image
+
+
+def _undecoded(path):
+    """The PIL image of a file, of which only the size is known yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of many pixels, which are counted here
+        return Image.open(path)
+
+
+def is_large(path):
+    """Whether a picture has so many pixels that it is to be read alone. A file that tells none is not.
+
+    >>> import io
+    >>> from inade_lite.files import png
+    >>> is_large(io.BytesIO(png(np.zeros((2, 3), np.uint8))))
+    False
+    """
+    try:
+        with _undecoded(path) as image:
+            return image.width * image.height > LARGE
+    except Exception:  # whoever reads it tells what is wrong
+        return False
 
 
 def read_image(path, modes=("RGB",)):
@@ -54,7 +90,9 @@ def read_image(path, modes=("RGB",)):
     (2, 3, 3)
     """
     image = open_image(path, modes, _remedy_for_image)
-    return np.asarray(image.convert("RGB"))
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    return np.asarray(image)
 
 
 def _remedy_for_image(mode):
@@ -63,7 +101,7 @@ def _remedy_for_image(mode):
 
 
 def read_map(path, modes=("L",)):
-    """Ids int64 [H, W] from a gray PNG.
+    """Ids [H, W] from a gray PNG, of the integer type that the file has.
 
     >>> import io
     >>> from inade_lite.files import png
@@ -71,8 +109,8 @@ def read_map(path, modes=("L",)):
     [[0, 24001]]
     """
     image = open_image(path, modes, _remedy_for_map)
-    ids = np.asarray(image).astype(np.int64)
-    if (ids < 0).any():
+    ids = np.asarray(image)
+    if ids.min() < 0:
         row, column = np.argwhere(ids < 0)[0]
         raise ValueError(
             f"{path}: id {ids[row, column]} at row {row}, column {column}; ids are 0 or more, renumber them"
@@ -109,11 +147,13 @@ def resize_map(ids, size):
     Pillow resizes the pictures by the same rule, so pictures and maps stay aligned. Inside the networks the original
     follows another rule, see `maps.resize_nearest`.
 
+    Returns int64.
+
     >>> resize_map(np.array([[0, 1, 2, 3]]), (1, 2)).tolist()
     [[1, 3]]
     """
     if ids.shape == size:
-        return ids
+        return ids.astype(np.int64)
     height, width = size
     image = Image.fromarray(ids.astype(np.int32))  # Pillow has no images of 64-bit integers
     resized = image.resize((width, height), Image.Resampling.NEAREST)

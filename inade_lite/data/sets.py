@@ -190,7 +190,7 @@ class Ade20k(PublishedDataset):
             return super().read_instance(path)
         remedy = f"the green channel of annotations_instance holds the ids; or remove {path.parent.parent}"
         mask = np.asarray(open_image(path, ["RGB"], lambda mode: remedy))  # [H, W, 3]
-        return mask[..., 1].astype(np.int64)
+        return mask[..., 1]
 
 
 class CelebAMaskHQ(PublishedDataset):
@@ -283,7 +283,7 @@ class CelebAMaskHQ(PublishedDataset):
             image = open_image(part, MASK_MODES, lambda mode: MASK_REMEDY)
             mask = np.asarray(image.convert("L")) > 0
             if label is None:
-                label = np.zeros(mask.shape, np.int64)
+                label = np.zeros(mask.shape, np.uint8)
             check_size(part, mask, label, "another part")
             label[mask] = k
         return label
