@@ -186,8 +186,8 @@ class Layout:
         self.num_instances = expect_count("num_instances", num_instances)
         if len(self._label) * self.num_instances > MOST_ROWS:
             raise ValueError(
-                f"instance: ids up to {self.num_instances - 1} would need a table of {self.num_instances} rows for each "
-                "image; number them anew with compact_instances"
+                f"instance: ids up to {self.num_instances - 1} would need as many rows of noise for each image; "
+                "number them anew with compact_instances"
             )
         _check_range("label", "num_classes", self._label, self.num_classes, "give unlabelled pixels an extra class")
         _check_range("instance", "num_instances", self._instance, self.num_instances, "see compact_instances")

@@ -97,7 +97,7 @@ WRONG = {
     "half a dimension of noise": (lambda: il.sample_noise(LAYOUT, 2.5), r"noise_dim=2\.5"),
     "an id of 2^40": (
         lambda: il.Layout(LAYOUT.label, np.full([2, 16, 16], 2**40), 4),
-        r"ids up to 1099511627776 would need .*compact_instances",
+        r"ids up to 1099511627776 would need as many rows .*compact_instances",
     ),
     "batch norm of one pixel": (lambda: BatchNorm(3)(paddle.ones([1, 3, 1, 1])), "batch norm of one pixel"),
 }
