@@ -14,7 +14,7 @@ from .data.batches import collate
 from .data.folders import summarize, write_folder
 from .data.sets import SETS
 from .data.toy_town import ToyTown
-from .files import naming, write_file
+from .files import naming, parse_json, write_file
 from .generator import sample
 from .maps import Layout
 from .metrics import judge, lite0, measure
@@ -117,7 +117,7 @@ def _settle_data(options):
     ValueError if what is given is not what the run was trained with.
     """
     path = Path(options.out) / RUN
-    known = json.loads(path.read_text("utf-8")) if options.resume and path.exists() else {}
+    known = parse_json(path.read_text("utf-8"), path) if options.resume and path.exists() else {}
     for name, default in DATA_DEFAULTS.items():
         given = getattr(options, name)
         value = known.get(name, default)

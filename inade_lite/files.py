@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -98,6 +99,21 @@ def naming(path):
     except OSError as error:
         remedy = "could not write; free some space or choose another folder"
         raise OSError(error.errno, f"{error.strerror}; {remedy}", str(path)) from error
+
+
+def parse_json(text, path):
+    """What a JSON text says. A ValueError names the file at `path`, which it came from.
+
+    >>> parse_json("{", "a.json")
+    Traceback (most recent call last):
+    ValueError: a.json is not valid JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{path} is not valid JSON: its lists lie too deep in one another") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
 
 
 def png(image, optimize=False):

@@ -32,7 +32,7 @@ import paddle
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from . import losses
+from . import losses, signs
 from .checks import expect_count
 from .config import MAY_CHANGE, TrainConfig
 from .data.batches import augment, batches, collate
@@ -94,6 +94,7 @@ class Trainer:
         self.seconds = 0.0
         self.history = []
         self._unlogged = {}  # the loss terms since the last row of the history, {name: [scalar, ...]}
+        self._told = set()  # the signs of trouble that were told, see `signs`
         self._own_folders = set()  # those that hold this run, and no other
 
         # The order in which the networks are made and initialized decides what each draws from the seed.
@@ -299,6 +300,7 @@ class Trainer:
                 self.seconds = time.perf_counter() - start_time
                 if self.steps_done % config.log_every == 0:
                     row = self._log(folder)
+                    self._tell(signs.of_losses(self.history, config, self._known(range(config.batch_size))))
                     bar.set_postfix({name: f"{row[name]:.2f}" for name in self._unlogged})
                     self._unlogged = {}
                 bar.update()
@@ -355,6 +357,13 @@ class Trainer:
             means[name] = mean
         return means
 
+    def _tell(self, found):
+        """Write signs of trouble above the bar, each once in a run."""
+        for name, sentence in found.items():
+            if name not in self._told:
+                self._told.add(name)
+                tqdm.write(f"step {self.steps_done}: {sentence}")
+
     # ---- Previews
 
     @paddle.no_grad()
@@ -395,8 +404,10 @@ class Trainer:
     def _show(self, folder, on_preview):
         """Write a preview into the folder and hand it on, if there are such."""
         if folder:
-            rows = np.stack(list(self.preview().values()))
-            pixels = to_uint8(rows)  # [R, N, 3, H, W] -> [R, N, H, W, 3]
+            rows = self.preview()
+            if self.steps_done >= signs.FIRST_STEP:
+                self._tell(signs.of_samples(rows, self.method.level))
+            pixels = to_uint8(np.stack(list(rows.values())))  # [R, N, 3, H, W] -> [R, N, H, W, 3]
             count, images, height, width, _ = pixels.shape
             # [R, N, H, W, 3] -> [R, H, N, W, 3] -> [R*H, N*W, 3]
             grid = pixels.transpose(0, 2, 1, 3, 4).reshape(count * height, images * width, 3)

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm.auto import tqdm
 from tqdm.contrib.concurrent import thread_map
 
-from ..files import png, write_file
+from ..files import parse_json, png, write_file
 from ..maps import compact_instances
 from .images import PHOTOS, height_width, is_large, read_image, read_map, resize_image, resize_map, to_float, to_uint8
 
@@ -72,13 +72,14 @@ def read_description(path):
 def _read_json_object(path):
     """The dict that a JSON file holds."""
     try:
-        content = json.loads(Path(path).read_text("utf-8"))
+        text = Path(path).read_text("utf-8")
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{path} is missing; it describes the classes, see inade_lite/data/folders.py"
         ) from None
     except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+        raise ValueError(f"{path} is no text: {error}") from error
+    content = parse_json(text, path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}; expected an object with the key 'class_names', ...")
     return content

@@ -7,6 +7,9 @@ from PIL import Image
 
 PHOTOS = (".png", ".jpg", ".jpeg")
 
+# What Pillow may take a file for, whatever its name ends in: it would hand an EPS to another program.
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
+
 MOST_PIXELS = 2**26  # of a file: a picture and its maps, all at once, then take less than 1 GB
 LARGE = 2**22  # pixels from which a picture and its maps are read alone
 
@@ -63,7 +66,7 @@ def _undecoded(path):
     """The PIL image of a file, of which only the size is known yet."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of many pixels, which are counted here
-        return Image.open(path)
+        return Image.open(path, formats=FORMATS)
 
 
 def is_large(path):

@@ -10,11 +10,13 @@ import json
 import math
 import re
 from pathlib import Path
+from reprlib import repr as short
 
 import numpy as np
 import paddle
 from PIL import Image
 
+from ..checks import expect_count
 from ..figures import to_array, to_image
 from ..files import png
 from ..kernels import upsample
@@ -201,16 +203,19 @@ def render(state, generator, maps=None, directions=None):
     >>> render(state, generator, street).shape
     (8, 8, 3)
     """
+    if not isinstance(state, dict):
+        raise ValueError(f"state: expected a dict, got a {type(state).__name__}")
     height, width = generator.image_size
     if "noise" in state:
         label = _read(state, "label", np.uint8, [height, width])
         instance = _read(state, "instance", "<u2", [height, width])
-        count = state["count"]
+        count = expect_count("count", state.get("count"))
         noise = _read(state, "noise", "<f4", [len(generator.blocks), count, 2, generator.noise_dim])
         latent = _read(state, "latent", "<f4", [generator.latent_dim])
         return paint(generator, label.astype(int), instance.astype(int), noise, latent, count)
     if maps is None:
         raise ValueError("state: it has no maps; give them as maps=(label, instance)")
+    _check_state(state)
     if state["edits"]:
         raise ValueError("state: it was painted on; save the street and give what is in the file")
     label, instance = (to_array(each) for each in maps)
@@ -221,13 +226,54 @@ def render(state, generator, maps=None, directions=None):
     return paint(generator, label, instance, noise, latent_of(state, generator.latent_dim, generator.level), count)
 
 
+def _check_state(state):
+    """ValueError unless a state has what `noise_of` and `latent_of` read, as checkState in front/state.js."""
+
+    def need(fine, what):
+        if not fine:
+            raise ValueError(f"state: its {what} is missing or wrong; copy the link of the street anew")
+
+    def is_whole(value):
+        return type(value) is int and 0 <= value <= 2**31
+
+    def is_number(value, low, high):
+        return type(value) in (int, float) and low <= value <= high
+
+    def is_atom(value):
+        try:
+            return is_whole(value) or len(base64.b64decode(value)) % 2 == 0
+        except (ValueError, TypeError):
+            return False
+
+    for name in ("seed", "latent"):
+        need(is_whole(state.get(name)), name)
+    need(isinstance(state.get("edits"), list), "edits")
+    looks = state.get("looks")
+    need(isinstance(looks, dict), "looks")
+    for number, look in looks.items():
+        what = f"look of instance {short(number)}"
+        need(isinstance(look, dict) and is_atom(look.get("a")), what)
+        need(look.get("b") is None or is_atom(look["b"]), what)
+        need(is_number(look.get("t", 0), 0, 1) and is_whole(look.get("k", 0)), what)
+        way = look.get("d", [])
+        need(isinstance(way, list) and all(is_number(amount, -4, 4) for amount in way), what)
+
+
 def _read(street, name, dtype, shape):
-    """An array of a saved street; ValueError where it has another shape."""
-    told = base64.b64decode(street[name])
+    """An array of finite numbers of a saved street; ValueError where it has another shape."""
+    if not isinstance(street.get(name), str):
+        raise ValueError(f"{name}: this is no street that the explorer has saved; save it anew")
+    try:
+        told = base64.b64decode(street[name])
+    except ValueError as error:
+        raise ValueError(f"{name}: it is damaged ({error}); save the street anew") from error
     each = np.dtype(dtype).itemsize
     if len(told) != math.prod(shape) * each:
         raise ValueError(f"{name}: expected {' x '.join(map(str, shape))} numbers, got {len(told) / each:g}")
-    return np.frombuffer(told, dtype).reshape(shape)
+    array = np.frombuffer(told, dtype).reshape(shape)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: a number in it is not finite; save the street anew")
+    return array
 
 
 # ---- The explorer

@@ -1,11 +1,15 @@
 """Trained models: stored in half precision, loaded by their names."""
 
+import contextlib
+import math
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from paddle import nn
 
+from ..config import TrainConfig, check
 from ..files import SHIPPED
 from ..methods import find_method
 from .tensors import load_state, read_tensors, state_arrays, write_tensors
@@ -62,13 +66,68 @@ def load_pretrained(name):
         raise ValueError(
             f"{path} is a checkpoint, from which a training goes on; give the model, {path.parent}/model.safetensors"
         )
-    generator, encoder = build(config)
+    _check_description(config, path)
+    try:
+        with _no_more_than(sum(values.size for values in tensors.values())):
+            generator, encoder = build(config)
+    except ValueError as error:
+        raise ValueError(f"{path} describes no network of this project: {error}") from error
     load_state(generator, tensors, path, "generator.")
     generator.eval()
     if encoder is not None:
         load_state(encoder, tensors, path, "encoder.")
         encoder.eval()
     return Pretrained(generator, encoder, config["class_names"], config)
+
+
+SETTINGS = ("method", "noise_dim", "latent_dim", "base_channels", "encoder_channels", "num_upsamplings", "norm")
+
+
+def _check_description(config, path):
+    """ValueError unless a model's metadata tell what `build` needs."""
+    train = config.get("train_config")
+    names = config.get("class_names")
+    sides = config.get("image_size")
+    is_names = isinstance(names, list) and all(isinstance(name, str) for name in names) and 1 <= len(names) <= 256
+    is_size = isinstance(sides, list) and all(type(side) is int and 1 <= side <= 4096 for side in sides)
+    if not isinstance(train, dict) or not is_names or not is_size or len(sides) != 2:
+        raise ValueError(
+            f"{path} does not tell its train_config, class_names (256 at most) and image_size [H, W]; "
+            "use a model that save_pretrained or convert wrote"
+        )
+    for field in fields(TrainConfig):
+        if field.name not in SETTINGS:
+            continue
+        value = {"method": "inade", **train}.get(field.name)
+        if field.name == "encoder_channels" and value is None:
+            continue  # a model may have no encoder
+        try:
+            check(field.name, value, field.metadata, field.default)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+
+@contextlib.contextmanager
+def _no_more_than(count):
+    """Whoever makes networks of more weights inside gets a ValueError before their memory is taken.
+
+    A file of a few bytes may describe a network of any size, and that it does not fit is known only once it is built.
+    """
+    create = nn.Layer.create_parameter
+    left = count
+
+    def create_counted(layer, shape, *more, **named):
+        nonlocal left
+        left -= math.prod(shape)
+        if left < 0:
+            raise ValueError("its settings need more weights than it holds")
+        return create(layer, shape, *more, **named)
+
+    nn.Layer.create_parameter = create_counted
+    try:
+        yield
+    finally:
+        nn.Layer.create_parameter = create
 
 
 def _find(name):

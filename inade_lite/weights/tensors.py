@@ -9,7 +9,7 @@ import paddle
 import safetensors
 from safetensors.numpy import save
 
-from ..files import naming, write_file
+from ..files import naming, parse_json, write_file
 
 # What Paddle's Adam keeps of each parameter: the averages of its gradient and of the gradient's square, and the powers
 # of beta1 and beta2 that correct their start at zero.
@@ -49,7 +49,9 @@ def read_tensors(path):
     try:
         with safetensors.safe_open(path, "numpy") as file:
             told = file.metadata()
-            metadata = json.loads(told["metadata"])
+            metadata = parse_json(told["metadata"], "its metadata")
+            if not isinstance(metadata, dict):
+                raise ValueError(f"its metadata are a {type(metadata).__name__}, expected a dict")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if "sha256" in told and told["sha256"] != digest(tensors):
             raise ValueError("its numbers are not those that were written")

@@ -62,7 +62,7 @@ def read_torch_checkpoint(path):
             return {str(name): _array(name, tensor, storage) for name, tensor in content.items()}
         except Exception as error:  # whatever a damaged or hostile file makes pickle, zipfile and numpy raise
             reason = str(error) if isinstance(error, ValueError) else f"it is damaged ({type(error).__name__}: {error})"
-            raise ValueError(f"{path} is not a state dict of PyTorch: {reason}") from error
+            raise ValueError(f"{path} is not a state dict of PyTorch: {_plain(reason, 600)}") from error
 
 
 def _check_state_dict(content):
@@ -129,8 +129,9 @@ def _name(module, attribute):
     )
 
 
-def _plain(name):
-    return name[:99] if isinstance(name, str) else short(name)
+def _plain(name, length=99):
+    """At most so many characters of a text that a file may have chosen."""
+    return name[:length] if isinstance(name, str) else short(name)
 
 
 def _call(mark, arguments):
