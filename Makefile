@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test play site-demo test-browser film bench pretrain-all tune table pictures notebooks doctor format lock test-versions real-smoke clean FORCE
+.PHONY: help lab test play site-demo test-browser film fuzz kill soak disks sbom bench pretrain-all tune table pictures notebooks doctor format lock test-versions real-smoke clean FORCE
 
 # ---- What can be set: make lab PADDLE=gpu CUDA=cu126
 
@@ -82,7 +82,7 @@ lab: $(STAMP) ## set up, then open JupyterLab on the first notebook (LAB_FLAGS=-
 		$$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_FLAGS)
 
 # loadscope keeps the cells of a notebook in one process and in order. The examples of the docstrings run, too.
-PYTEST = OMP_NUM_THREADS=$(THREADS) INADE_LITE_FAST=1 $(1) -m pytest tests inade_lite experiments benchmarks tools \
+PYTEST = OMP_NUM_THREADS=$(THREADS) INADE_LITE_FAST=1 $(1) -m pytest tests inade_lite experiments benchmarks reliability tools \
 	$(sort $(wildcard notebooks/*.ipynb)) --doctest-modules --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 	-n $(JOBS) --dist loadscope
 
@@ -120,6 +120,34 @@ film: site-demo ## film the explorer's page anew: docs/play.gif, docs/explorer.p
 	node tests/browser/film.js build/film
 	$(PY) tools/film.py build/film docs/play.gif
 	cp build/film/explorer.png docs/explorer.png
+
+# ---- What must hold when files, disks and processes fail: each writes its record and docs/reliability.md
+
+RELIABILITY = $(PY) -m reliability
+
+# Atheris has wheels for Linux only and is not in the lock; without it the guided part of the fuzzing is left out.
+.venvs/atheris/.ready: | $(STAMP)
+	-$(PY) $(PIP_INSTALL) --target $(@D) atheris==3.0.0
+	@mkdir -p $(@D) && touch $@
+
+fuzz: $(STAMP) $(NODE_MODULES) .venvs/atheris/.ready ## read more than 100,000 damaged and hostile files (15 minutes; needs Node.js)
+	OMP_NUM_THREADS=1 PYTHONPATH=.venvs/atheris $(RELIABILITY).fuzz
+	$(RELIABILITY).report
+
+kill: $(STAMP) ## kill trainings 200 times, half of them while a checkpoint is written (15 minutes)
+	$(RELIABILITY).kill
+	$(RELIABILITY).report
+
+soak: $(STAMP) ## train, save, resume and sample for 20 minutes in one process, and tell how it grows
+	OMP_NUM_THREADS=1 $(RELIABILITY).soak
+	$(RELIABILITY).report
+
+disks: $(STAMP) ## run every command on full and read-only disks (2 minutes; Linux)
+	OMP_NUM_THREADS=1 unshare -rm $(RELIABILITY).disks
+	$(RELIABILITY).report
+
+sbom: $(STAMP) ## list what is locked, with its licenses, as CycloneDX in build/sbom.json, and check that they fit
+	$(PY) tools/sbom.py build/sbom.json
 
 # ---- For those who change something
 

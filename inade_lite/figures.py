@@ -5,6 +5,7 @@ No global setting of matplotlib is changed: `style()` is a context.
 """
 
 import csv
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,6 +14,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 
 from .data.images import to_uint8
+from .files import write_file
 
 # A figure of w × h inches has 100 w × 100 h pixels, so pixel art is scaled by whole numbers.
 DPI = 100
@@ -65,6 +67,21 @@ def style():
 
 
 # ---- Arrays and colors
+
+
+def save(figure, path):
+    """Write a figure to a file, whole or not at all; the ending of its name is the format, .png without any.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "figure.png"
+    >>> save(plt.figure(), path)
+    >>> path.read_bytes()[1:4]
+    b'PNG'
+    """
+    path = Path(path)
+    file = io.BytesIO()
+    figure.savefig(file, format=path.suffix.removeprefix(".") or "png")
+    write_file(path, file.getvalue())
 
 
 def to_array(value):

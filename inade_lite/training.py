@@ -550,16 +550,18 @@ def _alone(folder):
         folder.mkdir(parents=True, exist_ok=True)
     owner = folder / OWNER
     lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        name = owner.read_text("utf-8") if owner.exists() else "another process"
-        raise ValueError(f"{name} trains in {folder} already; wait for it, or name another folder") from None
+    with naming(folder / LOCK):
+        try:
+            lock.acquire()
+        except Timeout:  # an OSError, too
+            name = owner.read_text("utf-8") if owner.exists() else "another process"
+            raise ValueError(f"{name} trains in {folder} already; wait for it, or name another folder") from None
     try:
         write_file(owner, f"process {os.getpid()} on {platform.node()}".encode())
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong before is to be told
+            owner.unlink(missing_ok=True)
         lock.release()
 
 

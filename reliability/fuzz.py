@@ -387,6 +387,7 @@ PLAN = {
     "picture": {"made": 5_000, "changed": 15_000, "guided": 10_000},
     "street": {"made": 4_000},
 }
+CODES = 20_000  # of the explorer's states
 
 
 def main():
@@ -407,6 +408,15 @@ def main():
         WAYS[options.way](options.target, int(options.what), options.seed)
 
 
+def codes(seed):
+    """The line of the explorer's state codes, which are read in the browser: tests/browser/fuzz.js."""
+    start = time.perf_counter()
+    command = ["node", "fuzz.js", str(CODES), str(seed)]
+    done = subprocess.run(command, cwd=ROOT / "tests/browser", capture_output=True, text=True)
+    line = {"inputs": CODES, "findings": [] if done.returncode == 0 else [done.stderr[-500:]]}
+    return {"target": "code", "way": "made", "seconds": round(time.perf_counter() - start), **line}
+
+
 def everything(seed):
     """All of PLAN, a process for each line; the record is written, and what was found is printed."""
     lines = []
@@ -423,6 +433,8 @@ def everything(seed):
             seconds = round(time.perf_counter() - start)
             lines.append({"target": name, "way": way, "seconds": seconds, **line})
             print(lines[-1], flush=True)
+    lines.append(codes(seed))
+    print(lines[-1], flush=True)
     write_record(RECORD, {"command": "make fuzz", "seed": seed, "machine": machine(), "lines": lines})
     found = [finding for line in lines for finding in line["findings"]]
     sys.exit(f"{len(found)} findings" if found else None)

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm.auto import tqdm
 from tqdm.contrib.concurrent import thread_map
 
-from ..files import parse_json, png, write_file
+from ..files import naming, parse_json, png, write_file
 from ..maps import compact_instances
 from .images import PHOTOS, height_width, is_large, read_image, read_map, resize_image, resize_map, to_float, to_uint8
 
@@ -495,7 +495,8 @@ def write_folder(dataset, root, split, indices=None):
         raise ValueError(f"{root / split} has files already; remove them or write to another folder")
 
     for kind in ("images", "labels", "instances"):
-        (root / split / kind).mkdir(parents=True, exist_ok=True)
+        with naming(root / split / kind):
+            (root / split / kind).mkdir(parents=True, exist_ok=True)
     # json.dumps with an indent would give each number of a color a line of its own.
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in description.items()]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
