@@ -146,8 +146,13 @@ disks: $(STAMP) ## run every command on full and read-only disks (2 minutes; Lin
 	OMP_NUM_THREADS=1 unshare -rm $(RELIABILITY).disks
 	$(RELIABILITY).report
 
-sbom: $(STAMP) ## list what is locked, with its licenses, as CycloneDX in build/sbom.json, and check that they fit
-	$(PY) tools/sbom.py build/sbom.json
+.venvs/sbom/.ready: | $(STAMP)
+	@rm -rf $(@D) && $(PY) -m venv $(@D)
+	@$(@D)/bin/python $(PIP_INSTALL) 'cyclonedx-python-lib[json-validation]==11.12.0'
+	@touch $@
+
+sbom: $(STAMP) .venvs/sbom/.ready ## list what is locked, with licenses, as CycloneDX in build/sbom.json; check that they fit
+	.venvs/sbom/bin/python tools/sbom.py "$$($(PY) -c 'import site; print(site.getsitepackages()[0])')" build/sbom.json
 
 # ---- For those who change something
 

@@ -41,7 +41,7 @@ def _text(value):
 
 def _number(value):
     """The step that puts a number."""
-    return b"\x8a\x08" + struct.pack("<q", value) if -(2**63) <= value < 2**63 else b"N"
+    return b"\x8a\x08" + struct.pack("<q", value)
 
 
 def _tuple(parts):
@@ -168,6 +168,41 @@ def legacy(pickled, keys, declared, content):
     head = [pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, system)]
     numbers = b"".join(struct.pack("<q", declared) + content for _ in keys)
     return b"".join(head) + pickled + pickle.dumps(list(keys), 2) + numbers
+
+
+def large_torch_files():
+    """(name, file) of `.pth` of 50 MB that ask for as much time or memory as the format allows.
+
+    >>> name, file = next(large_torch_files())
+    >>> name, len(file) > 50_000_000
+    ('steps without end', True)
+    """
+    size = 50_000_000
+    number = b"\x8b" + struct.pack("<i", size) + b"\x11" * size
+    keys = b"".join(_text(f"{k:0168}") + b"N" for k in range(140_000))
+    views = b"".join(_text(f"w{k}") + _whole(size // 4, b"BFloat16") for k in range(8000))
+    pickles = {
+        "steps without end": b"N0" * (size // 2) + b"}.",
+        "values without end": b"N" * size + b"}.",
+        "a number of 50 MB": number + b".",
+        "as many keys as steps allow": b"}(" + keys + b"u.",
+        "8,000 views of one storage": b"}(" + views + b"u.",
+    }
+    for name, pickled in pickles.items():
+        yield name, archive({"x/data.pkl": b"\x80\x02" + pickled, "x/data/0": bytes(size // 2)})
+    entries = {f"x/data/{k}": bytes(600) for k in range(70_000)}
+    yield "70,000 entries", archive({"x/data.pkl": b"\x80\x02}.", **entries})
+    one = b"\x80\x02}" + _text("w") + _whole(size // 4, b"Float") + b"s."
+    yield "one tensor, in the format before zip", legacy(one, ("0",), size // 4, bytes(size))
+    yield "no pickle at all", bytes(size)
+
+
+def _whole(count, kind):
+    """The steps of a tensor that is all of storage 0."""
+    kind = b"ctorch\n" + kind + b"Storage\n"
+    held = _tuple([_text("storage"), kind, _text("0"), _text("cpu"), _number(count)]) + b"Q"
+    parts = [held, _number(0), _tuple([_number(count)]), _tuple([_number(1)]), b"\x89", b"}"]
+    return b"ctorch._utils\n_rebuild_tensor_v2\n" + _tuple(parts) + b"R"
 
 
 def mutated_torch(file, random):
