@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test play site-demo test-browser film fuzz kill soak disks sbom bench pretrain-all tune table pictures notebooks doctor format lock test-versions real-smoke clean FORCE
+.PHONY: help lab test play site-demo test-browser film fuzz kill soak disks checks sbom bench pretrain-all tune table pictures notebooks doctor format lock test-versions real-smoke clean FORCE
 
 # ---- What can be set: make lab PADDLE=gpu CUDA=cu126
 
@@ -125,9 +125,9 @@ film: site-demo ## film the explorer's page anew: docs/play.gif, docs/explorer.p
 
 RELIABILITY = $(PY) -m reliability
 
-# Atheris has wheels for Linux only and is not in the lock; without it the guided part of the fuzzing is left out.
-.venvs/atheris/.ready: | $(STAMP)
-	-$(PY) $(PIP_INSTALL) --target $(@D) atheris==3.0.0
+# Without Atheris the guided part of the fuzzing is left out.
+.venvs/atheris/.ready: tools/own.txt | $(STAMP)
+	-$(PY) $(PIP_INSTALL) --target $(@D) "$$(sed -n 's/ *#.*//; /^atheris/p' $<)"
 	@mkdir -p $(@D) && touch $@
 
 fuzz: $(STAMP) $(NODE_MODULES) .venvs/atheris/.ready ## read more than 100,000 damaged and hostile files (15 minutes; needs Node.js)
@@ -146,9 +146,13 @@ disks: $(STAMP) ## run every command on full and read-only disks (2 minutes; Lin
 	OMP_NUM_THREADS=1 unshare -rm $(RELIABILITY).disks
 	$(RELIABILITY).report
 
-.venvs/sbom/.ready: | $(STAMP)
+checks: $(STAMP) ## measure what the checks of shapes cost, as a share of a training step (half a minute)
+	$(RELIABILITY).checks
+	$(RELIABILITY).report
+
+.venvs/sbom/.ready: tools/own.txt | $(STAMP)
 	@rm -rf $(@D) && $(PY) -m venv $(@D)
-	@$(@D)/bin/python $(PIP_INSTALL) 'cyclonedx-python-lib[json-validation]==11.12.0'
+	@$(@D)/bin/python $(PIP_INSTALL) "$$(sed -n '/^cyclonedx/p' $<)"
 	@touch $@
 
 sbom: $(STAMP) .venvs/sbom/.ready ## list what is locked, with licenses, as CycloneDX in build/sbom.json; check that they fit

@@ -125,7 +125,16 @@ def soak():
     return f"{head(told)} {made}\n\n" + markdown.table(columns, lines)
 
 
-TABLES = {"fuzz": fuzz, "kill": kill, "disks": disks, "soak": soak}
+def checks():
+    """What the checks cost."""
+    told = record("checks")
+    return (
+        f"{head(told)} In {told['steps']} steps with the defaults, {told['calls_a_step']:.0f} checks a step took "
+        f"{100 * told['share']:.2f} % of the time."
+    )
+
+
+TABLES = {"checks": checks, "fuzz": fuzz, "kill": kill, "disks": disks, "soak": soak}
 
 
 def assembled(text):

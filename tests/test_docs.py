@@ -42,7 +42,7 @@ def shell_lines(page):
 @every_page
 def test_paths_lead_somewhere(page):
     """A path begins with a name in the project's own folder, or ends like a file of code; what is made is none."""
-    made, missing = ("runs", ".venv", ".venvs"), []
+    made, missing = ("build", "runs", ".venv", ".venvs"), []
     for path in re.findall(r"^([\w./*-]+)(?:: [\w.]+)?$", "\n".join(spans(page)), re.MULTILINE):
         first, known = path.split("/")[0], list(ROOT.glob(path.strip("/")))
         if "/" not in path and path.endswith(CODE):

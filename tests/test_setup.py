@@ -46,8 +46,9 @@ def test_locks_hold_the_pins():
 
 
 def test_everything_is_pinned_in_one_place():
-    lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
-    assert all(re.fullmatch(r"[\w-]+==[\w.]+", line) for line in lines if line)
+    for pinned in ("requirements.txt", "tools/own.txt"):
+        lines = [line.partition("#")[0].strip() for line in (ROOT / pinned).read_text().splitlines()]
+        assert all(re.fullmatch(r"[\w-]+(\[[\w-]+\])?==[\w.]+", line) for line in lines if line)
     for name in ("environment.yml", "environment-cpu.yml", "pyproject.toml", "Makefile", ".ci/run"):
         found = set(re.findall(r"([\w-]+)==\d", (ROOT / name).read_text()))
         assert found == ({"paddlepaddle-gpu"} if name == "environment.yml" else set()), name
