@@ -115,7 +115,7 @@ class TrainConfig:
     )
 
     # The optimizers
-    batch_size: int = setting(8, "pictures in one step", low=1)
+    batch_size: int = setting(8, "pictures in one step; 4 or more, so that both shares of it have some", low=1)
     crop: int = setting(
         0, "side of the square cut out of each picture at a random place, 0 for none; the paper: 256 of 286", low=0
     )

@@ -273,6 +273,10 @@ class ImageEncoder(nn.Layer):
 
     def __init__(self, image_size, latent_dim, base_channels=64):
         super().__init__()
+        if latent_dim < 2 or latent_dim % 2:
+            raise ValueError(
+                f"latent_dim={latent_dim}: one that is drawn for a whole picture has two halves; expected 2, 4, ..."
+            )
         height, width = image_size
         channels = 3
         self.down = nn.LayerList()

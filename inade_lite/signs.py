@@ -67,6 +67,29 @@ def of_losses(history, config, known):
     return found
 
 
+def of_settings(config, known, level):
+    """{sign: a sentence} of batches too small for what is to be learned from them.
+
+    known: how many pictures of a batch are to be rebuilt. level: what one draw of noise decides.
+
+    >>> import inade_lite as il
+    >>> list(of_settings(il.TrainConfig(batch_size=1), known=1, level="instance"))
+    ['none plain']
+    """
+    found = {}
+    if config.plain_share and known == config.batch_size:
+        found["none plain"] = (
+            f"a batch of {config.batch_size} is rebuilt whole: no picture is painted from plain noise, as all samples are. "
+            "Give a batch_size of 2 or more"
+        )
+    if level == "image" and known == 1:
+        found["one known"] = (
+            f"one picture of a batch of {config.batch_size} is rebuilt, and this encoder standardizes its means over those: "
+            "of one, they are always 0. Give a batch_size of 4 or more"
+        )
+    return found
+
+
 def of_samples(rows, level):
     """{sign: a sentence} of a Trainer's preview. level: what one draw of noise decides, None for a generator without.
 

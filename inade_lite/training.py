@@ -289,6 +289,7 @@ class Trainer:
             augment=self._augment(),
             workers=config.workers,
         )
+        self._tell(signs.of_settings(config, self._known(range(config.batch_size)), self.method.level))
         start_time = time.perf_counter() - self.seconds
         last = self.steps_done + steps
         if self.steps_done == 0 and 0 in preview_at:

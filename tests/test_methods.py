@@ -258,3 +258,10 @@ def test_every_method_trains_is_saved_and_comes_back(name, tmp_path):
     layout = il.Layout.of(batch, town)
     a, b = (il.sample(net, layout, 5).numpy() for net in (model.generator, trainer.ema))
     np.testing.assert_allclose(a, b, atol=2 / 127.5)
+
+
+@pytest.mark.parametrize("latent_dim", [0, 7])
+def test_a_latent_that_cannot_be_halved_is_told(latent_dim):
+    config = il.TrainConfig(**{**TINY, "method": "spade_vae", "latent_dim": latent_dim})
+    with pytest.raises(ValueError, match=f"latent_dim={latent_dim}: .*two halves; expected 2, 4"):
+        il.Trainer(config, il.ToyTown("train", 32, length=2))

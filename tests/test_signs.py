@@ -72,6 +72,23 @@ def test_samples_that_are_alike_are_told_where_noise_should_be_heard():
     assert signs.of_samples(rows | {"sample 2": other}, "instance") == {}
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "plain_share", "level", "expected"),
+    [
+        (1, 0.5, "instance", ["none plain"]),
+        (1, 0.0, "instance", []),
+        (2, 0.5, "instance", []),
+        (2, 0.5, "image", ["one known"]),
+        (4, 0.5, "image", []),
+        (3, 0.1, "instance", ["none plain"]),
+    ],
+)
+def test_batches_that_are_too_small_are_told(batch_size, plain_share, level, expected):
+    config = il.TrainConfig(batch_size=batch_size, plain_share=plain_share)
+    known = max(1, round(batch_size * (1 - plain_share)))
+    assert list(signs.of_settings(config, known, level)) == expected
+
+
 def test_a_training_tells_each_sign_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(signs, "FIRST_STEP", 1)
     small = {"noise_dim": 4, "latent_dim": 6, "base_channels": 2, "encoder_channels": 2, "discriminator_channels": 2}

@@ -1,5 +1,6 @@
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -254,6 +255,28 @@ def test_a_data_set_of_half_classes_is_refused():
     town.num_classes = 5.7
     with pytest.raises(ValueError, match=r"num_classes of the data set=5\.7: expected an integer"):
         il.Trainer(il.TrainConfig(**TINY), town)
+
+
+PROCESS_1 = f"""
+import os, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+import inade_lite as il
+assert os.getpid() == 1
+config = il.TrainConfig(**{TINY!r})
+trainer = il.Trainer(config, il.ToyTown("train", 32, length=12))
+trainer.fit(50, sys.argv[1], on_preview=lambda _: os.kill(1, signal.SIGTERM), progress=False)
+"""
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="a process 1 of its own takes unshare, of Linux")
+def test_a_container_is_stopped_after_the_step(tmp_path):
+    """Linux tells process 1 of no signal that it does not handle, so `docker stop` would end in a kill."""
+    command = ["unshare", "-rpf", "--mount-proc", sys.executable, "-c", PROCESS_1, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "Operation not permitted" in done.stderr:
+        pytest.skip("no namespaces here")
+    assert "KeyboardInterrupt: stopped after step 2" in done.stderr
+    assert il.Trainer.resume(tmp_path, TOWN).steps_done == 2
 
 
 def test_under_nohup_a_closed_terminal_stops_nothing():
