@@ -275,7 +275,7 @@ class ImageEncoder(nn.Layer):
         super().__init__()
         if latent_dim < 2 or latent_dim % 2:
             raise ValueError(
-                f"latent_dim={latent_dim}: one that is drawn for a whole picture has two halves; expected 2, 4, ..."
+                f"latent_dim={latent_dim}: the latent of a whole picture has two halves; expected 2, 4, ..."
             )
         height, width = image_size
         channels = 3

@@ -79,13 +79,13 @@ def of_settings(config, known, level):
     found = {}
     if config.plain_share and known == config.batch_size:
         found["none plain"] = (
-            f"a batch of {config.batch_size} is rebuilt whole: no picture is painted from plain noise, as all samples are. "
-            "Give a batch_size of 2 or more"
+            f"a batch of {config.batch_size} is rebuilt whole: no picture is painted from plain noise, as all samples "
+            "are. Give a batch_size of 2 or more"
         )
     if level == "image" and known == 1:
         found["one known"] = (
-            f"one picture of a batch of {config.batch_size} is rebuilt, and this encoder standardizes its means over those: "
-            "of one, they are always 0. Give a batch_size of 4 or more"
+            f"one picture of a batch of {config.batch_size} is rebuilt, and this encoder standardizes its means over "
+            "those: of one, they are always 0. Give a batch_size of 4 or more"
         )
     return found
 
