@@ -77,12 +77,16 @@ def keep_as(path, other):
     'old'
     """
     with naming(other):
+        _sweep(other)
         partial = other.with_name(f"{other.name}.{os.getpid()}{PARTIAL}")
+        partial.unlink(missing_ok=True)  # never write into what may be a second name of a good file
         try:
             os.link(path, partial)
         except OSError:  # a file system without links
             shutil.copyfile(path, partial)
         os.replace(partial, other)
+        # Where both were names of one file, as after a kill between the two renames of a save, this has done nothing.
+        partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

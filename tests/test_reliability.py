@@ -11,6 +11,7 @@ import pytest
 from helpers import ROOT, TINY
 
 import inade_lite as il
+from inade_lite import files
 from reliability import disks, kill, soak
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
@@ -95,6 +96,21 @@ def test_a_write_that_is_killed_at_any_point_leaves_the_old_file_or_the_new_one(
     new = [folder.name for folder in sorted(tmp_path.iterdir()) if (folder / "file").read_bytes() == b"new"]
     assert new == []  # its first call, of two, gives the old file its other name
     assert (tmp_path / "os.replace after" / "before").exists()
+
+
+def test_two_names_of_one_file_are_never_written_into(tmp_path):
+    """`make kill` found it: a kill between the two renames of a save leaves both names on one file. The next save then
+    left a third, and the one after that wrote into it, so that a kill could cut the checkpoint before the last short."""
+    path, before = tmp_path / "checkpoint", tmp_path / "checkpoint_before"
+    files.write_file(path, b"1" * 1000)
+    files.keep_as(path, before)
+    held = open(before, "rb")  # the file that both are names of
+    for content in (b"2", b"3", b"4"):
+        files.write_file(path, content, before)
+        assert sorted(tmp_path.iterdir()) == [path, before]
+    assert (path.read_bytes(), before.read_bytes()) == (b"4", b"3")
+    assert held.read() == b"1" * 1000
+    held.close()
 
 
 @LINUX
