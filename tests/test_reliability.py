@@ -99,8 +99,8 @@ def test_a_write_that_is_killed_at_any_point_leaves_the_old_file_or_the_new_one(
 
 
 def test_two_names_of_one_file_are_never_written_into(tmp_path):
-    """`make kill` found it: a kill between the two renames of a save leaves both names on one file. The next save then
-    left a third, and the one after that wrote into it, so that a kill could cut the checkpoint before the last short."""
+    """`make kill` found it: a kill between the two renames of a save leaves both names on one file. The next save left
+    a third one, and that after it wrote into it, so that a kill could cut the checkpoint before the last short."""
     path, before = tmp_path / "checkpoint", tmp_path / "checkpoint_before"
     files.write_file(path, b"1" * 1000)
     files.keep_as(path, before)

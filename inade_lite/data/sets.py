@@ -303,8 +303,9 @@ class DeepFashion(PublishedDataset):
     or  {train,test}_{img,mask}/*
 
     The first is the layout of the authors. A mask is a picture whose first channel holds the class ids. Without
-    `*_inst`, each class is one instance. val is test, too. Which name belongs to which id is not published: the names
-    of classes are those of Zhu et al., their order is a guess.
+    `*_inst`, each class is one instance. val is test, too. Which name belongs to which id is not published. The names
+    are those of Zhu et al.; in the pictures, 1 is hair, 2 the face, 3 the top, 4 shorts or trousers, 5 arms. The order
+    of the last two is a guess.
 
     >>> import inade_lite as il
     >>> il.DeepFashion.splits["val"]
