@@ -123,14 +123,32 @@ def parser():
     )
     _config_options(sub)
 
-    sub = command("sample", "draw_samples", "draw samples of a few scenes into one figure")
-    _option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
-    _data_options(sub, "toy_town")
-    _option(sub, "split", "val", "the split that the scenes come from")
-    _option(sub, "scenes", 8, "number of scenes", low=1)
+    sub = command("sample", "draw_samples", "draw samples of a few scenes into one figure, or into single pictures")
+    _model_options(sub)
+    _item_options(sub, 8)
+    _option(sub, "label", None, "instead of a data set: the gray PNG of one label map")
+    _option(sub, "instance", None, "with --label: the gray PNG of its instance map")
     _option(sub, "samples", 4, "number of samples of each scene", low=1)
     _option(sub, "seed", 0, "seed of noise and latent", low=0)
-    _option(sub, "out", "samples.png", "the figure's file")
+    _option(sub, "out", "samples.png", "the figure's file; or a folder, for single pictures")
+
+    sub = command("edit", "edit", "change the look of an instance, a class or a picture, and leave the rest alone")
+    _model_options(sub)
+    _option(sub, "item", "0", "the picture: its number in the split, or its name")
+    text = "the instance that changes, or several: 3,7; without it and without --class and --like they are listed"
+    sub.add_argument("--instance", type=_integers, metavar="N", help=text)
+    sub.add_argument("--class", dest="class_name", metavar="NAME", help="the class all of whose instances change")
+    _option(sub, "like", None, "another picture whose looks are taken; without it they are drawn again")
+    text = "the instance of --like whose look is taken (default: the largest ones of the same class)"
+    sub.add_argument("--like-instance", type=reader("like-instance", 0, ANY), metavar="N", help=text)
+    _option(sub, "seed", 0, "seed of what is drawn", low=0)
+    _option(sub, "out", "edit.png", "the figure's file; or a folder, for single pictures")
+
+    sub = command("reconstruct", "reconstruct", "rebuild real pictures from the looks that the encoder finds in them")
+    _model_options(sub)
+    _item_options(sub, 0)
+    _option(sub, "seed", 0, "seed of the latent", low=0)
+    _option(sub, "out", "runs/rebuilt", "the folder for the pictures")
 
     sub = command("evaluate", "evaluate", "measure diversity, control and quality of a model on ToyTown's val scenes")
     _option(sub, "model", "inade", "a shipped model's name, or a .safetensors file")
@@ -159,6 +177,32 @@ def parser():
 
 # What --help shows in the place of a value.
 _METAVARS = {int: "N", float: "X", str: "NAME"}
+
+
+# Any number from 0 on, as `config.check` wants it told.
+ANY = {"low": 0, "high": None, "words": ()}
+
+
+def _integers(text):
+    """The integers of 0 or more in a text with commas between them, for argparse."""
+    return [reader("instance", 0, ANY)(word) for word in text.split(",")]
+
+
+def _model_options(command):
+    """Add --model, and the options of its data: those not given are None, the model knows them."""
+    _option(command, "model", "inade", "a shipped model's name, or a .safetensors file")
+    _option(command, "data", None, "a data set folder, or toy_town (default: what the model was trained with)")
+    text = f"the layout of that folder: {', '.join(SETS)} (default: that of the model)"
+    command.add_argument("--set", choices=SETS, metavar="NAME", help=text)
+    text = "size of the pictures in pixels, which must be the model's (default: the model's)"
+    command.add_argument("--size", type=height_by_width, metavar="N", help=text)
+    _option(command, "split", None, "the split that the pictures come from (default: val, or train if there is no val)")
+
+
+def _item_options(command, scenes):
+    """Add --items and --scenes, with this default."""
+    _option(command, "items", None, "the pictures, by numbers or names with commas between them")
+    _option(command, "scenes", scenes, "without --items: so many, from the first one on; 0 for all", low=0)
 
 
 def _option(command, name, default, text, low=None):

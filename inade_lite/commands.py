@@ -8,20 +8,28 @@ import json
 import shlex
 from pathlib import Path
 
+import numpy as np
+import paddle
+from tqdm.auto import tqdm
+
 from . import figures, training
 from .config import DATA_DEFAULTS, TrainConfig
 from .data.batches import collate
-from .data.folders import summarize, write_folder
+from .data.folders import FileDataset, summarize, write_folder
+from .data.images import read_map, resize_map, to_uint8
 from .data.sets import SETS
 from .data.toy_town import ToyTown
-from .files import naming, parse_json, write_file
-from .generator import sample
-from .maps import Layout
-from .metrics import judge, lite0, measure
+from .files import naming, parse_json, png, write_file
+from .generator import sample, start
+from .looks import borrow, instances_of_classes, looks, transfer
+from .maps import Layout, compact_instances
+from .metrics import draw_again, judge, lite0, measure, rebuild
 from .training import Trainer
 from .weights.original import convert
 from .weights.pretrained import load_pretrained, save_pretrained
 
+FIGURES = (".png", ".jpg", ".pdf", ".svg")  # how the name of a figure's file ends; any other is a folder's
+INSTANCE_MODES = FileDataset.instance_modes
 RUN = "run.json"  # in the folder of a run: the data that it learns from
 
 
@@ -104,11 +112,11 @@ def train(options):
         ) from None
 
     model = out / training.MODEL
-    save_pretrained(model, trainer, data=options.data)
+    save_pretrained(model, trainer, data=options.data, set=options.set)
     if trainer.history:
         curves = figures.plot_losses(trainer.history, smooth=5)
         figures.save(curves, out / "losses.png")
-    print(f"{model}: {_sample_command(options, model, trainer.image_size)}")
+    print(f"{model}: {shlex.join(['python', '-m', 'inade_lite', 'sample', '--model', str(model)])}")
 
 
 def _settle_data(options):
@@ -139,21 +147,11 @@ def _resume_command(options, steps):
     return shlex.join(words)
 
 
-def _sample_command(options, model, image_size):
-    """The command line that draws samples of a model trained with these options. image_size: its own (H, W)."""
-    height, width = image_size
-    words = ["python", "-m", "inade_lite", "sample", "--model", str(model), "--data", options.data]
-    words += ["--set", options.set]
-    words += ["--size", str(height) if height == width else f"{height}x{width}"]
-    try:
-        _open_dataset(options, "val", options.size)
-    except (ValueError, OSError):
-        words += ["--split", "train"]  # a folder of one's own may have no other
-    return shlex.join(words)
+# ---- Pictures of a model
 
 
 def draw_samples(options):
-    """Draw one figure: label maps, real pictures, then rows of samples.
+    """Draw samples: one figure of label maps, real pictures and rows of samples, or single pictures into a folder.
 
     >>> import tempfile
     >>> from inade_lite.__main__ import main
@@ -161,14 +159,28 @@ def draw_samples(options):
     /...samples.png: label maps, real pictures, then 4 rows of samples
     """
     model = load_pretrained(options.model)
-    dataset = _open_dataset(options, options.split, options.size)
-    _refuse_other_classes(options.model, model, options.data, dataset)
-    _refuse_another_size(options.model, model, dataset[0]["label"].shape, options.size)
-    count = min(options.scenes, len(dataset))
-    items = [dataset[i] for i in range(count)]
+    if options.label:
+        _draw_map(options, model)
+        return
+    dataset = _open_beside(options, model)
+    indices = _chosen(options, dataset)
+    if _is_figure(options.out):
+        _draw_figure(options, model, dataset, indices)
+        return
+    out = Path(options.out)
+    for item in _items(dataset, indices, "painting"):
+        layout = Layout.of(collate([item]), dataset)
+        for k in range(options.samples):
+            picture = sample(model.generator, layout, options.seed + k)
+            _write_picture(out / f"{item['name']}_{k + 1}.png", picture[0])
+    print(f"{out}: {options.samples} samples of each of {len(indices)} items")
+
+
+def _draw_figure(options, model, dataset, indices):
+    """The figure of `draw_samples`."""
+    items = [dataset[i] for i in indices]
     batch = collate(items)
     layout = Layout.of(batch, dataset)
-
     label_maps = [figures.color_labels(item["label"], dataset.class_colors) for item in items]
     rows = {"classes": label_maps, "real": batch["image"]}
     for k in range(options.samples):
@@ -179,6 +191,194 @@ def draw_samples(options):
     grid = figures.show_grid(images, row_titles=list(rows), columns=len(items), scale=scale)
     figures.save(grid, options.out)
     print(f"{options.out}: label maps, real pictures, then {options.samples} rows of samples")
+
+
+def _draw_map(options, model):
+    """Samples of one label map that belongs to no data set, into a folder."""
+    size = model.generator.image_size
+    label = resize_map(read_map(options.label), size)
+    instance = label if options.instance is None else resize_map(read_map(options.instance, INSTANCE_MODES), size)
+    instance = compact_instances(label, instance)
+    layout = Layout(label[None], instance[None], model.generator.num_classes)
+    out = Path(options.out)
+    out = out.with_suffix("") if _is_figure(out) else out
+    for k in range(options.samples):
+        picture = sample(model.generator, layout, options.seed + k)
+        _write_picture(out / f"{Path(options.label).stem}_{k + 1}.png", picture[0])
+    print(f"{out}: {options.samples} samples of {options.label}")
+
+
+def reconstruct(options):
+    """Rebuild real pictures from the looks that the encoder finds in them, and tell how far they are off.
+
+    >>> import tempfile
+    >>> from inade_lite.__main__ import main
+    >>> main(["reconstruct", "--scenes", "2", "--out", tempfile.mkdtemp()])  # doctest: +ELLIPSIS
+    val_00000 ...
+    val_00001 ...
+    /...: 2 pictures, rebuilt; mean |difference| ... of 255
+    """
+    model = load_pretrained(options.model)
+    dataset = _open_beside(options, model)
+    indices = _chosen(options, dataset)
+    out = Path(options.out)
+    errors = []
+    for item in _items(dataset, indices, "rebuilding"):
+        layout = Layout.of(collate([item]), dataset)
+        _, latent = start(model.generator, layout, options.seed)
+        rebuilt = rebuild(model, paddle.to_tensor(item["image"][None]), layout, latent)[0]
+        _write_picture(out / f"{item['name']}.png", rebuilt)
+        errors.append(float(np.abs(rebuilt.numpy() - item["image"]).mean()) * 127.5)
+        print(f"{item['name']} {errors[-1]:.1f}")
+    print(f"{out}: {len(errors)} pictures, rebuilt; mean |difference| {np.mean(errors):.1f} of 255")
+
+
+def edit(options):
+    """Change the look of one instance, of a class, or of a whole picture, and leave the rest alone.
+
+    >>> import tempfile
+    >>> from inade_lite.__main__ import main
+    >>> out = f"{tempfile.mkdtemp()}/edit.png"
+    >>> main(["edit", "--item", "5", "--instance", "3", "--out", out])  # doctest: +ELLIPSIS
+    /...edit.png: real, before, after; ... of the changes lie inside
+    """
+    model = load_pretrained(options.model)
+    dataset = _open_beside(options, model)
+    item = dataset[_index_of(options.item, dataset)]
+    layout = Layout.of(collate([item]), dataset)
+    chosen = _chosen_instances(options, item, dataset)
+    if chosen is None and options.like is None:
+        _print_instances(item, dataset)
+        return
+    before, after, area = _edited(options, model, dataset, item, layout, chosen)
+    images = {"real": item["image"], "before": before, "after": after}
+    if _is_figure(options.out):
+        scale = max(1, 256 // model.generator.image_size[0])
+        figures.save(figures.show_grid(list(images.values()), titles=list(images), scale=scale), options.out)
+    else:
+        for name, image in images.items():
+            _write_picture(Path(options.out) / f"{item['name']}_{name}.png", image)
+    change = np.abs(after - before).mean(0)
+    share = 100 * change[area].sum() / max(change.sum(), 1e-9)
+    print(f"{options.out}: real, before, after; {share:.0f} % of the changes lie inside")
+
+
+@paddle.no_grad()
+def _edited(options, model, dataset, item, layout, chosen):
+    """(picture before, picture after, the area [H, W] that was to change); pictures are ndarrays [3, H, W]."""
+    generator = model.generator
+    noise, latent = start(generator, layout, options.seed)
+    image = paddle.to_tensor(item["image"][None])
+    params = None
+    if model.encoder is not None:
+        params = looks(model, image, layout)
+        noise, latent = generator.remap(params, noise, latent)
+    before = generator(layout, noise, latent)[0].numpy()
+
+    if options.like is None:
+        mask = np.isin(np.arange(layout.num_instances), chosen)[None]
+        after_noise = draw_again(generator, layout, noise, latent, mask, options.seed + 1)
+        area = np.isin(item["instance"], chosen)
+    else:
+        other = dataset[_index_of(options.like, dataset)]
+        other_layout = Layout.of(collate([other]), dataset)
+        other_image = paddle.to_tensor(other["image"][None])
+        if chosen is None:
+            after_noise = transfer(model, other_image, other_layout, layout, options.seed)
+            area = np.ones(item["instance"].shape, bool)
+        else:
+            if generator.level != "instance":
+                raise ValueError(
+                    f"one draw of {options.model} decides the look of more than an instance; leave out --instance and "
+                    "--class to take all looks of --like"
+                )
+            source = looks(model, other_image, other_layout)
+            like = options.like_instance
+            for k, instance in enumerate(chosen):
+                lender = like if like is not None else _lender(item, instance, other, other_layout, k)
+                params = borrow(params, instance, source, lender)
+            after_noise = generator.remap(params, *start(generator, layout, options.seed))
+            area = np.isin(item["instance"], chosen)
+    after = generator(layout, *after_noise)[0].numpy()
+    return before, after, area
+
+
+def _lender(item, instance, other, other_layout, k):
+    """The instance of another picture whose look an instance takes: the k-th largest of its class."""
+    class_id = int(item["label"][item["instance"] == instance][0])
+    lenders = instances_of_classes(other_layout).get(class_id)
+    if lenders is None:
+        raise ValueError(f"{other['name']} has nothing of the class of instance {instance}; name one: --like-instance")
+    return lenders[k % len(lenders)]
+
+
+def _chosen_instances(options, item, dataset):
+    """The instance ids that --instance or --class name, a list; None if neither is given."""
+    there = np.unique(item["instance"]).tolist()
+    if options.instance is not None:
+        for instance in options.instance:
+            if instance not in there:
+                raise ValueError(f"--instance {instance}: {item['name']} has the instances 0 to {there[-1]}")
+        return options.instance
+    if options.class_name is None:
+        return None
+    if options.class_name not in dataset.class_names:
+        raise ValueError(f"--class {options.class_name}: expected one of {', '.join(dataset.class_names)}")
+    found = np.unique(item["instance"][item["label"] == dataset.class_names.index(options.class_name)]).tolist()
+    if not found:
+        raise ValueError(f"{item['name']} has no {options.class_name}")
+    return found
+
+
+def _print_instances(item, dataset):
+    """A line for each instance of an item, the largest first."""
+    print(f"{item['name']}: name one of these with --instance, or all of a class with --class")
+    ids, pixels = np.unique(item["instance"], return_counts=True)
+    for k in np.argsort(-pixels, kind="stable"):
+        rows, columns = np.nonzero(item["instance"] == ids[k])
+        name = dataset.class_names[item["label"][rows[0], columns[0]]]
+        center = f"row {rows.mean():.0f}, column {columns.mean():.0f}"
+        print(f"{ids[k]:>6}  {name:<20}{pixels[k]:>8} pixels around {center}")
+
+
+def _items(dataset, indices, what):
+    """The items at these indices, one after the other, under a bar."""
+    for i in tqdm(indices, desc=what, unit="item", delay=2, leave=False):
+        yield dataset[i]
+
+
+def _chosen(options, dataset):
+    """The indices of the items that --items name, or of the first --scenes; all of them with 0."""
+    if options.items:
+        return [_index_of(word, dataset) for word in options.items.split(",")]
+    return list(range(len(dataset) if options.scenes == 0 else min(options.scenes, len(dataset))))
+
+
+def _index_of(word, dataset):
+    """The index of an item, which a word tells by its number or its name."""
+    word = word.strip()
+    if word.isdigit() and int(word) < len(dataset):
+        return int(word)
+    names = dataset.names()
+    if word not in names:
+        numbers = f"a number from 0 to {len(dataset) - 1}"
+        raise ValueError(f"no item {word!r}; expected {numbers}, or a name such as {names[0]}")
+    return names.index(word)
+
+
+def _is_figure(out):
+    """Whether a path names a figure's file, and not a folder for single pictures."""
+    return Path(out).suffix in FIGURES
+
+
+def _write_picture(path, image):
+    """Write a picture [3, H, W] in [-1, 1] as a PNG, and make its folder."""
+    with naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, png(to_uint8(np.asarray(image))))
+
+
+# ---- Measures
 
 
 def evaluate(options):
@@ -239,6 +439,40 @@ def convert_checkpoints(options):
         weights = sum(parameter.size for parameter in network.parameters())
         sizes.append(f"{kind} of {weights:,} weights")
     print(f"{options.out}: {', '.join(sizes)}")
+
+
+def _open_beside(options, model):
+    """The data set of a model: what --data, --set, --size and --split tell, else what the model was trained with.
+
+    ValueError if model and data do not belong together.
+    """
+    told = model.config
+    if options.size is None:
+        options.size = model.generator.image_size
+    if options.data is None:
+        if "data" not in told:
+            raise ValueError(f"{options.model} does not tell what it was trained with; give --data and --set")
+        options.data = "toy_town" if str(told["data"]).startswith("toy_town") else told["data"]
+        if options.data != "toy_town" and not Path(options.data).is_dir():
+            raise ValueError(f"{options.model} was trained with {options.data}, which is not there; give --data")
+    if options.set is None:
+        preset = told.get("preset", "folder")
+        options.set = told.get("set", {"ade20k": "ade20k_original"}.get(preset, preset))
+    if options.split is None:
+        options.split = _first_split(options)
+    dataset = _open_dataset(options, options.split, options.size)
+    _refuse_other_classes(options.model, model, options.data, dataset)
+    _refuse_another_size(options.model, model, dataset[0]["label"].shape, options.size)
+    return dataset
+
+
+def _first_split(options):
+    """val, or train where a folder has no val."""
+    try:
+        _open_dataset(options, "val", options.size)
+    except (ValueError, OSError):
+        return "train"
+    return "val"
 
 
 def _open_dataset(options, split, size):

@@ -211,7 +211,7 @@ def test_a_stopped_run_prints_the_command_that_goes_on(tmp_path, monkeypatch):
         ("train --ema_decay nan", "ema_decay=nan: expected a number from 0 to 1"),
         ("train --norm layer", "norm='layer': expected one of instance, batch"),
         ("train --noise_dim many", "noise_dim='many': expected an integer of 1 or more"),
-        ("sample --scenes 0", "scenes=0: expected an integer of 1 or more"),
+        ("sample --scenes -1", "scenes=-1: expected an integer of 0 or more"),
         ("sample --seed -1", "seed=-1: expected an integer of 0 or more"),
         ("evaluate --scenes 2", "scenes=2: expected an integer of 3 or more"),
         ("evaluate --samples 1", "samples=1: expected an integer of 2 or more"),

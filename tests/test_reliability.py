@@ -12,9 +12,26 @@ from helpers import ROOT, TINY
 
 import inade_lite as il
 from inade_lite import files
-from reliability import disks, kill, soak
+from reliability import disks, kill, report, soak
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+
+
+def test_the_page_tells_what_was_recorded():
+    page = report.PAGE.read_text("utf-8")
+    assert report.assembled(page) == page
+
+
+def test_enough_was_tried():
+    """100,000 files in 20 minutes, 200 kills, half of them while a checkpoint was written, and nothing was wrong."""
+    fuzz, killed, disk, soak = (report.record(name) for name in ("fuzz", "kill", "disks", "soak"))
+    assert sum(line["inputs"] for line in fuzz["lines"]) >= 100_000
+    assert sum(line["seconds"] for line in fuzz["lines"]) <= 20 * 60
+    assert sum(line["kills"] for line in killed["lines"]) >= 200
+    assert 2 * sum(line["half_written"] for line in killed["lines"]) >= sum(line["kills"] for line in killed["lines"])
+    assert soak["minutes"] >= 20 and soak["project"]["kb_a_round"] <= soak["paddle"]["kb_a_round"]
+    assert not any(line.get("wrong") or line.get("findings") for told in (fuzz, killed, disk) for line in told["lines"])
+    assert report.record("checks")["share"] < 0.01
 
 
 # ---- Disks

@@ -297,6 +297,10 @@ class FileDataset:
     def __len__(self):
         return len(self.files)
 
+    def names(self):
+        """The names of all items, a list."""
+        return [name for name, *_ in self.files]
+
     def __getitem__(self, i):
         if not 0 <= i < len(self):
             raise IndexError(f"item {i} of {len(self)} in {self.root / self.split}")

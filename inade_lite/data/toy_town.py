@@ -578,6 +578,18 @@ class ToyTown:
     def __getitem__(self, i):
         return self._draw(i, look_seed=0)
 
+    def names(self):
+        """The names of all items, a list.
+
+        >>> import inade_lite as il
+        >>> il.ToyTown("val", 32).names()[7]
+        'val_00007'
+        """
+        return [self._name(i) for i in range(len(self))]
+
+    def _name(self, i):
+        return f"{self.split}_{i:05d}"
+
     @property
     def pattern_period(self):
         """After how many pixels a pattern repeats: two cells.
@@ -615,7 +627,7 @@ class ToyTown:
             "image": to_float(image),
             "label": class_of[part_map],
             "instance": instance_of[part_map],
-            "name": f"{self.split}_{i:05d}",
+            "name": self._name(i),
         }
 
     def _maps(self, dice):

@@ -6,6 +6,7 @@ from tqdm.auto import tqdm
 
 from ..data.batches import scene_batches
 from ..generator import start
+from ..looks import looks
 from ..noise import sample_noise
 from .diversity import mean_colors, things, things_of
 from .estimates import ratio
@@ -179,12 +180,8 @@ def rebuild(model, image, layout, latent):
     [1, 3, 16, 16]
     """
     generator = model.generator
-    params = model.encoder(image, layout)
-    # exp(-inf) = 0: without variance, remapping moves whatever noise there is to the mean.
-    surely = paddle.full_like(params.scale_logvar, -np.inf)
-    params = params._replace(scale_logvar=surely, bias_logvar=surely)
     any_noise = sample_noise(layout, generator.noise_dim, 0)
-    noise, latent = generator.remap(params, any_noise, latent)
+    noise, latent = generator.remap(looks(model, image, layout), any_noise, latent)
     return generator(layout, noise, latent)
 
 
