@@ -246,7 +246,7 @@ def edit(options):
     dataset = _open_beside(options, model)
     item = dataset[_index_of(options.item, dataset)]
     layout = Layout.of(collate([item]), dataset)
-    chosen = _chosen_instances(options, item, dataset)
+    chosen = _chosen_instances(options, item, layout, dataset)
     if chosen is None and options.like is None:
         _print_instances(item, dataset)
         return
@@ -312,8 +312,8 @@ def _lender(item, instance, other, other_layout, k):
     return lenders[k % len(lenders)]
 
 
-def _chosen_instances(options, item, dataset):
-    """The instance ids that --instance or --class name, a list; None if neither is given."""
+def _chosen_instances(options, item, layout, dataset):
+    """The instance ids that --instance names, or those of --class, the largest first; None if neither is given."""
     there = np.unique(item["instance"]).tolist()
     if options.instance is not None:
         for instance in options.instance:
@@ -324,7 +324,7 @@ def _chosen_instances(options, item, dataset):
         return None
     if options.class_name not in dataset.class_names:
         raise ValueError(f"--class {options.class_name}: expected one of {', '.join(dataset.class_names)}")
-    found = np.unique(item["instance"][item["label"] == dataset.class_names.index(options.class_name)]).tolist()
+    found = instances_of_classes(layout).get(dataset.class_names.index(options.class_name))
     if not found:
         raise ValueError(f"{item['name']} has no {options.class_name}")
     return found
