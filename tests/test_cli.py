@@ -14,6 +14,7 @@ from PIL import Image
 import inade_lite as il
 from inade_lite import __main__
 from inade_lite.__main__ import main
+from inade_lite.weights.tensors import read_tensors, write_tensors
 
 TINY = " ".join(["--size 32", *(f"--{name} {value}" for name, value in TINY.items())])
 
@@ -61,7 +62,7 @@ def test_from_data_to_samples(tmp_path, capsys, monkeypatch):
     layout = il.Layout.of(il.collate(list(town)), town)
     for row, seed in ((shown[6:9], 0), (shown[9:12], 1)):
         assert np.array_equal(row, il.sample(il.load_pretrained(model).generator, layout, seed).numpy())
-    run(f"evaluate --model {model} --size 32 --scenes 3 --samples 2 --json {tmp_path}/rows.json")
+    run(f"evaluate --model {model} --data toy_town --scenes 3 --samples 2 --json {tmp_path}/rows.json")
     assert "reconstruction" in capsys.readouterr().out
     measures = json.loads((tmp_path / "rows.json").read_text())
     value, low, high = measures["spread_ratio"]["mean"]
@@ -142,13 +143,7 @@ def test_a_perceptual_weight_without_its_loss_is_refused(tmp_path):
         run(f"train --out {tmp_path} --steps 1 {TINY} --lambda_perceptual 10")
 
 
-def test_a_model_of_other_classes_is_not_measured_on_toy_town(tmp_path):
-    il.write_folder(il.ToyTown("train", 32, length=2), tmp_path / "town", "train")
-    description = tmp_path / "town" / "dataset.json"
-    description.write_text(description.read_text("utf-8").replace('"sky"', '"air"'), "utf-8")
-    run(f"train --data {tmp_path}/town --out {tmp_path}/run --steps 1 {TINY}")
-    with pytest.raises(SystemExit, match="knows other classes than ToyTown"):
-        run(f"evaluate --model {tmp_path}/run/model.safetensors --size 32")
+def test_a_model_is_measured_at_its_own_size():
     with pytest.raises(SystemExit, match="draws 64x64, --size is 32"):
         run("evaluate --model inade --size 32")
 
@@ -239,3 +234,71 @@ def test_what_does_not_fit_is_told_in_one_line(tmp_path):
     ):
         with pytest.raises(SystemExit, match=f"^error: .*{told}"):
             run(line)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A data set whose classes are not ToyTown's, and a model that was trained on it."""
+    root = tmp_path_factory.mktemp("photos")
+    il.write_folder(il.ToyTown("train", 32, length=4), root / "set", "train")
+    description = root / "set/dataset.json"
+    told = json.loads(description.read_text("utf-8"))
+    told |= {"class_names": [name.upper() for name in told["class_names"]], "thing_classes": []}
+    description.write_text(json.dumps(told))
+    run(f"train --data {root}/set --out {root}/run --steps 1 --size 32 {TINY}")
+    return root
+
+
+def test_a_model_is_measured_on_its_own_photos(photos, capsys):
+    """Its set has no things, no val split and no truth."""
+    model = photos / "run/model.safetensors"
+    run(f"evaluate --model {model} --samples 2 --json {photos}/found.json")
+    out = capsys.readouterr().out
+    found = json.loads((photos / "found.json").read_text())
+    assert "rare classes" in out and "make-judge --data" in out and "real_mean_iou" not in found
+    assert set(found) >= {"spread", "correlation", "lite0_kid", "locality", "mISD", "mOISD", "reconstruction"}
+    assert not set(found) & {"spread_ratio", "color_distance", "pattern_distance", "kinds_kept"}
+    for name in ("lite0_kid", "locality", "reconstruction"):
+        value, low, high = found[name]
+        assert low <= value <= high
+    # The command that it prints works, and adds the mean IoU.
+    command = shlex.split(out[out.index("python -m inade_lite make-judge") :].splitlines()[0])[3:]
+    main([*command[:-1], f"{photos}/judge.safetensors", "--steps", "1"])
+    run(f"evaluate --model {model} --samples 2 --judge {photos}/judge.safetensors --json {photos}/found.json")
+    found = json.loads((photos / "found.json").read_text())
+    assert 0 <= found["mean_iou"][0] <= 100 and 0 <= found["real_mean_iou"][0] <= 100
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("evaluate --data toy_town", "knows other classes than toy_town"),
+        ("evaluate --judge data/judge.safetensors", None),
+        ("sample --data toy_town", "knows other classes than toy_town"),
+        ("sample --size 64", "draws 32x32, --size is 64; give --size 32"),
+    ],
+)
+def test_what_does_not_belong_to_a_model_is_refused(line, message, photos, tmp_path):
+    if message is None:
+        judge = il.judge.UNet(5, 2)
+        il.judge.save_judge(tmp_path / "other.safetensors", judge)
+        line, message = (
+            f"evaluate --judge {tmp_path}/other.safetensors",
+            "the judge knows 5 classes, the data set has 14",
+        )
+    with pytest.raises(SystemExit, match=message):
+        run(f"{line} --model {photos}/run/model.safetensors")
+
+
+def test_a_model_whose_data_have_moved_says_so(photos, tmp_path, monkeypatch):
+    moved = tmp_path / "moved.safetensors"
+    tensors, told = read_tensors(photos / "run/model.safetensors")
+    write_tensors(moved, tensors, told | {"data": str(tmp_path / "gone")})
+    with pytest.raises(
+        SystemExit, match=r"moved\.safetensors was trained with .*gone, which is not there; give --data"
+    ):
+        run(f"sample --model {moved}")
+    run(f"sample --model {moved} --data {photos}/set --scenes 1 --samples 1 --out {tmp_path}/one.png")
+    write_tensors(moved, tensors, {key: value for key, value in told.items() if key != "data"})
+    with pytest.raises(SystemExit, match="does not tell what it was trained with; give --data and --set"):
+        run(f"sample --model {moved}")

@@ -314,10 +314,24 @@ def test_kid_names_what_is_wrong(random):
     a = random.normal(size=[6, 3])
     with pytest.raises(ValueError, match=r"\[6, 3\] and \[6, 2\]"):
         lite0.kid(a, a[:, :2])
-    with pytest.raises(ValueError, match="groups number 4 pictures, a and b have 6 and 6"):
+    with pytest.raises(ValueError, match="groups number 4 and 4 pictures, a and b have 6 and 6"):
         lite0.kid(a, a, [0, 1, 2, 3])
     with pytest.raises(ValueError, match="three groups"):
         lite0.kid(a, a, [0, 0, 0, 1, 1, 1])
+
+
+def test_kid_of_eight_samples_and_one_photo_of_each_scene(random):
+    """The means over all pairs of different scenes, by a loop."""
+    a, b = random.normal(size=[12, 3]), random.normal(size=[4, 3])
+    of_a, of_b = np.arange(12) % 4, np.arange(4)
+
+    def mean(x, y, of_x, of_y):
+        pairs = [(i, j) for i in range(len(x)) for j in range(len(y)) if of_x[i] != of_y[j]]
+        return np.mean([(x[i] @ y[j] / 3 + 1) ** 3 for i, j in pairs])
+
+    value, _ = lite0.kid(a, b, of_a, of_b)
+    assert value == pytest.approx(mean(a, a, of_a, of_a) + mean(b, b, of_b, of_b) - 2 * mean(a, b, of_a, of_b))
+    assert lite0.kid(a, a, of_a)[0] == lite0.kid(a, a, of_a, of_a)[0]
 
 
 def exact_sample(random, mean, covariance, n=50):
@@ -361,7 +375,7 @@ def test_the_interval_of_fid_is_the_jackknifes_over_blocks_of_whole_groups(rando
         without.append(lite0.frechet(a[kept], b[kept]))
     error = (2 / 3 * sum((w - sum(without) / 3) ** 2 for w in without)) ** 0.5
     assert np.allclose([low, high], [value - 1.96 * error, value + 1.96 * error])
-    with pytest.raises(ValueError, match="12 groups of 60 pictures"):
+    with pytest.raises(ValueError, match="12 groups, expected 13 or more"):
         lite0.fid(a, b, groups, blocks=13)
 
 

@@ -78,7 +78,7 @@ def _read_json_object(path):
             f"{path} is missing; it describes the classes, see inade_lite/data/folders.py"
         ) from None
     except ValueError as error:
-        raise ValueError(f"{path} is no text: {error}") from error
+        raise ValueError(f"{path} is not valid UTF-8: {error}") from error
     content = parse_json(text, path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}; expected an object with the key 'class_names', ...")

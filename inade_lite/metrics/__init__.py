@@ -41,6 +41,13 @@ The encoder. How far does a thing's mean RGB move? Mean |difference|, in units o
 Quality. Pixel accuracy and mIoU are those of `judge`, a segmentation network. Lite0-KID is that of `lite0`, a network
 trained on photographs.
 
+On photos there is no truth, since none can be taken again with other looks (`measure_photos`). There
+
+    spread                 Do looks vary, whatever the truth may be? 0 is no variety; in units of 0..255.
+                           sqrt(mean of var(generated a)), as in the spread ratio
+    Lite0-KID, FID         samples against the photos; a photo and the samples of its maps are one group
+    mIoU                   of a judge that was trained on this set; real mIoU is that of the photos themselves
+
 All but Lite0-KID are functions of sums over scenes, so one function gives all of them their intervals: `bootstrap`.
 """
 
@@ -68,7 +75,7 @@ from .diversity import (
     wasserstein,
 )
 from .estimates import Estimate, bootstrap, ratio
-from .measuring import measure
+from .measuring import measure, measure_photos
 from .patterns import Texture, amplitudes, kinds, kinds_kept, pattern_distances, rebuilt_kinds, textures_of
 
 __all__ = [
@@ -96,6 +103,7 @@ __all__ = [
     "mean_colors",
     "measure",
     "measure_diversity",
+    "measure_photos",
     "paint",
     "pair_products",
     "pattern_distances",

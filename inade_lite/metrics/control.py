@@ -111,8 +111,10 @@ def _areas(choose, numbers, batch, thing_classes, seed):
 
 
 def _an_instance(label, instance, thing_classes, random):
-    """The mask [H, W] of one of the things that are measured."""
+    """The mask [H, W] of one of the things that are measured; of anything, where a picture has none of them."""
     masks = [mask for _, mask in things(label, instance, thing_classes)]
+    if not masks:
+        masks = [instance == i for i in np.unique(instance)]
     return masks[random.integers(len(masks))]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from .estimates import _jackknife
 
 
-def kid(a, b, groups=None):
+def kid(a, b, groups=None, groups_of_b=None):
     """Kernel inception distance (Binkowski et al., ICLR 2018) of features [N, D] and [M, D]: (value, (low, high)).
 
         KID = mean k(a, a') + mean k(b, b') - 2 mean k(a, b),        k(x, y) = (x . y / D + 1)^3
@@ -14,7 +14,8 @@ def kid(a, b, groups=None):
     by chance. The means leave out pairs that are alike for another reason: a picture with itself, and two pictures of
     one group, for example two samples of one scene.
 
-    groups: a number for each picture of a; b has the same ones, so N = M. Without groups every picture is a group.
+    groups, groups_of_b: a number for each picture of a and of b, by default the same. Without any, every picture is a
+    group.
 
     low, high are a 95 % interval by the jackknife: KID is computed again without each group in turn. A bootstrap would
     draw some pictures twice, and k of a picture and its own copy is so large that it would push KID up. Leaving out
@@ -29,8 +30,8 @@ def kid(a, b, groups=None):
     -6.333
     """
     a, b = _checked(a, b)
-    of_a, of_b = _group_numbers(a, b, groups)
-    count = of_b.max() + 1
+    of_a, of_b = _group_numbers(a, b, groups, groups_of_b)
+    count = max(of_a.max(), of_b.max()) + 1
     within_a = _mean_kernels(a, a, of_a, of_a, count)
     within_b = _mean_kernels(b, b, of_b, of_b, count)
     between = _mean_kernels(a, b, of_a, of_b, count)
@@ -38,16 +39,19 @@ def kid(a, b, groups=None):
     return _jackknife(value, without)
 
 
-def _group_numbers(a, b, groups):
+def _group_numbers(a, b, groups, groups_of_b):
     """The groups of the pictures of a, [N], and of b, [M]; together they are numbered from 0 on."""
     if groups is None:
         of_a = np.arange(len(a))
         of_b = np.arange(len(b)) + len(a)
     else:
-        if not len(a) == len(b) == len(groups):
-            raise ValueError(f"groups number {len(groups)} pictures, a and b have {len(a)} and {len(b)}")
-        _, of_a = np.unique(groups, return_inverse=True)
-        of_b = of_a
+        groups_of_b = groups if groups_of_b is None else groups_of_b
+        if len(a) != len(groups) or len(b) != len(groups_of_b):
+            raise ValueError(
+                f"groups number {len(groups)} and {len(groups_of_b)} pictures, a and b have {len(a)} and {len(b)}"
+            )
+        _, numbers = np.unique([*groups, *groups_of_b], return_inverse=True)
+        of_a, of_b = np.split(numbers.reshape(-1), [len(a)])
     fewest = min(len(np.unique(of_a)), len(np.unique(of_b)))
     if fewest < 3:
         raise ValueError("a and b need pictures of three groups or more (without groups, three pictures or more)")
@@ -103,11 +107,12 @@ def _root_of_covariance(features):
     return np.linalg.qr(centered, "r")
 
 
-def fid(a, b, groups, blocks=10):
+def fid(a, b, groups, groups_of_b=None, blocks=10):
     """`frechet` with a 95 % interval by the jackknife: (value, (low, high)).
 
-    groups: a number for each picture of a; b has the same ones. One computation takes seconds, so it is not the groups
-    that are left out in turn: they are dealt into blocks. A group is never split, because its pictures are alike.
+    groups, groups_of_b: a number for each picture of a and of b, by default the same. One computation takes seconds, so
+    it is not the groups that are left out in turn: they are dealt into blocks. A group is never split, because its
+    pictures are alike.
 
     ValueError for fewer groups than blocks.
 
@@ -116,15 +121,14 @@ def fid(a, b, groups, blocks=10):
     >>> round(value, 3)
     9.0
     """
-    ids, numbers = np.unique(groups, return_inverse=True)
-    if len(ids) < blocks or not len(a) == len(b) == len(numbers):
-        raise ValueError(f"{len(ids)} groups of {len(numbers)} pictures; a has {len(a)}, b {len(b)}, blocks={blocks}")
+    of_a, of_b = _group_numbers(a, b, groups, groups_of_b)
+    fewest = min(len(np.unique(of_a)), len(np.unique(of_b)))
+    if fewest < blocks:
+        raise ValueError(f"{fewest} groups, expected {blocks} or more, blocks={blocks}")
     a, b = _checked(a, b)
-    block = numbers.reshape(-1) % blocks
     without = []
     for k in range(blocks):
-        kept = block != k
-        without.append(frechet(a[kept], b[kept]))
+        without.append(frechet(a[of_a % blocks != k], b[of_b % blocks != k]))
     return _jackknife(frechet(a, b), without)
 
 

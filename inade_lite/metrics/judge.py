@@ -23,7 +23,7 @@ import paddle.nn.functional as F
 from paddle import nn
 from tqdm.auto import tqdm
 
-from ..data.batches import augment, batches, collate
+from ..data.batches import augment, batches, scene_batches
 from ..data.toy_town import ToyTown
 from ..files import SHIPPED
 from ..kernels import upsample
@@ -325,29 +325,35 @@ def _percent(part, whole):
 # ---- The one that ships
 
 
-def make(path, steps, seed):
-    """Train the judge on ToyTown, print its ceiling on the 256 validation scenes, and store it.
+def make(path, steps, seed, train=None, val=None, side=64):
+    """Train a judge, print its ceiling on the first 256 items of `val` at most, and store it.
 
-    This is what `python -m inade_lite make-judge` runs.
+    This is what `python -m inade_lite make-judge` runs. train, val: data sets of one kind, by default ToyTown's at this
+    side; of each scene the judge then sees one picture.
 
     >>> make("runs/judge.safetensors", steps=1200, seed=0)  # doctest: +SKIP
     ... # it takes eight minutes
     """
-    town = ToyTown("train", 64, length=16 * steps)
-    val = ToyTown("val", 64)
+    data = "its own"
+    if train is None:
+        train = ToyTown("train", side, length=16 * steps)
+        val = ToyTown("val", side)
+        data = f"ToyTown train {side}x{side}, {len(train)} scenes, each once"
     start = time.process_time()
-    net = train_judge(town, steps, seed=seed)
+    net = train_judge(train, steps, seed=seed)
     seconds = round(time.process_time() - start)
 
-    batch = collate([val[i] for i in range(len(val))])
-    seen = predict(net, batch["image"])
-    found = confusion(seen, batch["label"], val.num_classes)
+    found = np.zeros([val.num_classes, val.num_classes])
+    count = min(256, len(val))
+    for _, batch, _ in scene_batches(val, count):
+        seen = predict(net, batch["image"])
+        found += confusion(seen, batch["label"], val.num_classes)
     accuracy = round(pixel_accuracy(found), 2)
     iou = round(mean_iou(found), 2)
     save_judge(
         path,
         net,
-        data=f"ToyTown train 64x64, {len(town)} scenes, each once",
+        data=data,
         steps=steps,
         seconds=seconds,
         seed=seed,
@@ -360,4 +366,4 @@ def make(path, steps, seed):
         print(f"{name:<16}{value:7.2f}")
     print(f"{'mIoU':<16}{iou:7.2f}")
     print(f"{'pixel accuracy':<16}{accuracy:7.2f}")
-    print(f"{len(val)} real pictures; {path}, {seconds} CPU seconds")
+    print(f"{count} real pictures; {path}, {seconds} CPU seconds")

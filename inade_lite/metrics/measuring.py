@@ -1,10 +1,27 @@
-"""Every measure of a model, at once."""
+"""Every measure of a model, at once: on ToyTown, whose truth is known, and on photos, whose truth nobody knows."""
+
+from itertools import combinations
 
 import numpy as np
 
+from ..data.batches import scene_batches
 from . import distances, judge, lite0
 from .control import changes, locality, rebuilding_errors
-from .diversity import Diversity, colors_of, diversity_rows, drawn, from_generator
+from .diversity import (
+    Diversity,
+    Instance,
+    class_groups,
+    color_variances,
+    colors_of,
+    correlation,
+    diversity_rows,
+    drawn,
+    from_generator,
+    mean_colors,
+    pair_products,
+    spread,
+    things_of,
+)
 from .estimates import Estimate, bootstrap, ratio
 from .patterns import kinds_kept, pattern_distances, rebuilt_kinds, textures_of
 
@@ -67,11 +84,13 @@ def measure(
     for name, (_, distance) in networks.items():
         ours, truth = map(np.concatenate, zip(*features[name], strict=True))
         # Two pictures of one scene are alike because of the scene. So a scene is a group: they are never compared.
-        value, interval = distance(ours, truth, scene_of_picture)
+        value, interval = distance(ours, truth, scene_of_picture, scene_of_picture)
         result[name] = Estimate(value, *interval)
     if model is not None:
         result |= _measure_control(model, dataset, scenes, seed, progress)
         if model.encoder is not None:
+            counts = rebuilt_kinds(model, dataset, scenes, seed, progress=progress)
+            result["kinds_kept"] = bootstrap(counts, kinds_kept)
             result |= _measure_encoder(model, dataset, scenes, seed, progress)
     return result
 
@@ -84,7 +103,7 @@ def _in_a_row(pictures):
 def _networks(inception):
     """{measure: (see, distance)} of the networks at hand.
 
-    see: images -> features; distance: two sets of features and the groups of both -> (value, interval).
+    see: images -> features; distance: two sets of features and the groups of each -> (value, interval).
     """
     networks = {}
     if lite0.available():
@@ -118,11 +137,123 @@ def _measure_control(model, dataset, scenes, seed, progress):
 
 
 def _measure_encoder(model, dataset, scenes, seed, progress):
-    """The measures of `control.rebuilding_errors` and `patterns.rebuilt_kinds`."""
+    """The measures of `control.rebuilding_errors`."""
     reconstruction, round_trip = rebuilding_errors(model, dataset, scenes, seed, progress=progress)
-    counts = rebuilt_kinds(model, dataset, scenes, seed, progress=progress)
     return {
-        "kinds_kept": bootstrap(counts, kinds_kept),
         "reconstruction": bootstrap(reconstruction, ratio),
         "round_trip": bootstrap(round_trip, ratio),
     }
+
+
+# ---- Photos
+
+
+class Everything:
+    """A data set all of whose classes are things, if it tells none: then each class of a picture is an instance.
+
+    >>> import inade_lite as il
+    >>> town = il.ToyTown("val", 32)
+    >>> Everything(town).thing_classes == town.thing_classes
+    True
+    """
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+        self.thing_classes = list(dataset.thing_classes) or list(range(dataset.num_classes))
+
+    def __getattr__(self, name):
+        return getattr(self.dataset, name)
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, i):
+        return self.dataset[i]
+
+
+def measure_photos(model, dataset, scenes=64, samples=8, seed=0, inception=None, segmenter=None, progress=True):
+    """Every measure of a Pretrained model that needs no truth: {name: Estimate, or {class: Estimate}}.
+
+    dataset: one whose items have the model's size and classes. inception: a file for `lite0.inception`; adds
+    inception_fid, for ten items or more. segmenter: a judge of these classes; adds mean_iou and pixel_accuracy, and the
+    same of the photos themselves. ValueError if it knows another number of classes.
+
+    >>> import inade_lite as il
+    >>> town, model = il.ToyTown("val", 64), il.load_pretrained("inade")
+    >>> sorted(il.metrics.measure_photos(model, town, 3, 2, progress=False))[-2:]
+    ['round_trip', 'spread']
+    """
+    dataset = Everything(dataset)
+    scenes = min(scenes, len(dataset))
+    if segmenter is not None and segmenter.num_classes != dataset.num_classes:
+        raise ValueError(f"the judge knows {segmenter.num_classes} classes, the data set has {dataset.num_classes}")
+    draw = from_generator(model.generator, seed)
+    networks = _networks(inception)
+    features = {name: ([], []) for name in networks}
+    instances = []
+    of_samples, of_photos = [], []  # the scene of each picture
+    confusions = np.zeros([2, scenes, dataset.num_classes, dataset.num_classes])  # of samples, of photos
+    for numbers, batch, layout in scene_batches(dataset, scenes):
+        pictures = np.stack([draw(numbers, layout, k) for k in range(samples)])  # [K, N, 3, H, W]
+        for n, scene, class_id, mask in things_of(numbers, batch, dataset):
+            colors = mean_colors(pictures[:, n], mask)
+            instances.append(Instance(scene, class_id, colors, colors))  # there is no truth beside them
+        of_samples += list(numbers) * samples
+        of_photos += list(numbers)
+        for name, (see, _) in networks.items():
+            features[name][0].append(see(_in_a_row(pictures)))
+            features[name][1].append(see(batch["image"]))
+        if segmenter is not None:
+            for kind, judged in enumerate((pictures, batch["image"][None])):
+                for each in judged:
+                    seen = judge.predict(segmenter, each)
+                    for n, scene in enumerate(numbers):
+                        confusions[kind, scene] += judge.confusion(seen[n], batch["label"][n], dataset.num_classes)
+
+    result = diversity_of(instances, dataset)
+    for name, (_, distance) in networks.items():
+        ours, photos = map(np.concatenate, features[name])
+        value, interval = distance(ours, photos, of_samples, of_photos)
+        result[name] = Estimate(value, *interval)
+    if segmenter is not None:
+        for kind, prefix in enumerate(("", "real_")):
+            result[f"{prefix}mean_iou"] = bootstrap(confusions[kind], judge.mean_iou)
+            result[f"{prefix}pixel_accuracy"] = bootstrap(confusions[kind], judge.pixel_accuracy)
+    result |= _measure_control(model, dataset, scenes, seed, progress)
+    if model.encoder is not None:
+        result |= _measure_encoder(model, dataset, scenes, seed, progress)
+    return result
+
+
+def diversity_of(instances, dataset):
+    """{"spread": {class: Estimate}, "correlation": {class: Estimate}} of a list of Instance, whose truth is not used.
+
+    Classes with fewer than 40 instances share one row, as in `diversity_rows`.
+
+    >>> import inade_lite as il
+    >>> town, colors = il.ToyTown("val", 32), np.array([[0.0, 0, 0], [2, 2, 2]])
+    >>> house = town.class_names.index("house")
+    >>> found = diversity_of([Instance(scene, house, colors, colors) for scene in range(3)], town)
+    >>> round(found["spread"]["house"].value, 3)
+    1.414
+    """
+    result = {"spread": {}, "correlation": {}}
+    scenes = sorted({a.scene for a in instances})
+    place_of = {scene: s for s, scene in enumerate(scenes)}
+    for classes in class_groups(instances, dataset.thing_classes):
+        name = " + ".join(dataset.class_names[c] for c in classes)
+        if len(classes) > 3:
+            name = f"{len(classes)} rare classes"
+        members = [a for a in instances if a.class_id in classes]
+        variances = np.zeros([len(scenes), 2])  # the sum of variances, and how many there are
+        products = np.zeros([len(scenes), 3])
+        for a in members:
+            variance, _ = color_variances(a)
+            variances[place_of[a.scene]] += (variance, 1)
+        for a, b in combinations(members, 2):
+            if a.scene == b.scene and a.class_id == b.class_id:
+                products[place_of[a.scene]] += pair_products(a.generated, b.generated)
+        result["spread"][name] = bootstrap(variances, spread)
+        if products.any():
+            result["correlation"][name] = bootstrap(products, correlation)
+    return result
