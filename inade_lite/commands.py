@@ -258,9 +258,11 @@ def edit(options):
     else:
         for name, image in images.items():
             _write_picture(Path(options.out) / f"{item['name']}_{name}.png", image)
-    change = np.abs(after - before).mean(0)
-    share = 100 * change[area].sum() / max(change.sum(), 1e-9)
-    print(f"{options.out}: real, before, after; {share:.0f} % of the changes lie inside")
+    told = "real, before, after"
+    if not area.all():
+        change = np.abs(after - before).mean(0)
+        told += f"; {100 * change[area].sum() / max(change.sum(), 1e-9):.0f} % of the changes lie inside"
+    print(f"{options.out}: {told}")
 
 
 @paddle.no_grad()

@@ -19,6 +19,7 @@ from PIL.ImageFile import ImageFile
 from set_folders import save
 
 from inade_lite.data import FolderDataset, batches, collate, summarize, write_folder
+from inade_lite.data.images import read_image
 from inade_lite.data.toy_town import ToyTown
 
 PACK = ROOT / "data/toy_town"
@@ -186,18 +187,9 @@ def test_a_file_that_goes_away_while_training(root):
 
 GRAY, RGB = np.zeros((16, 24), np.uint8), np.zeros((16, 24, 3), np.uint8)
 DAMAGE = {
-    "RGBA image": ("images", lambda p: save(p, RGB, "RGBA"), r"mode 'RGBA', expected RGB.*convert\('RGB'\)"),
-    "gray image": ("images", lambda p: save(p, GRAY), r"mode 'L', expected RGB"),
-    "palette image": ("images", lambda p: save(p, RGB, "P"), r"mode 'P', expected RGB"),
-    "palette label": (
-        "labels",
-        lambda p: save(p, GRAY, "P"),
-        r"mode 'P', expected L; if its palette indices.*fromarray",
-    ),
-    "RGB label": ("labels", lambda p: save(p, RGB), r"mode 'RGB', expected L; a map holds ids, not colors"),
-    "16-bit label": ("labels", lambda p: save(p, GRAY.astype(np.uint16)), r"mode 'I.*', expected L; .*uint8"),
-    "RGB instances": ("instances", lambda p: save(p, RGB), r"mode 'RGB', expected L or I;16"),
-    "palette instances": ("instances", lambda p: save(p, GRAY, "P"), r"mode 'P', expected L or I;16.*palette"),
+    "RGB label": ("labels", lambda p: save(p, RGB), r"mode 'RGB', expected L or P; a map holds ids, not colors"),
+    "16-bit label": ("labels", lambda p: save(p, GRAY.astype(np.uint16)), r"mode 'I.*', expected L or P; .*uint8"),
+    "RGB instances": ("instances", lambda p: save(p, RGB), r"mode 'RGB', expected L or P or I;16"),
     "truncated image": ("images", lambda p: p.write_bytes(p.read_bytes()[:200]), r"cannot be decoded.*damaged"),
     "truncated label": ("labels", lambda p: p.write_bytes(p.read_bytes()[:60]), r"cannot be decoded.*damaged"),
     "empty file": ("labels", lambda p: p.write_bytes(b""), r"cannot be decoded.*damaged"),
@@ -256,12 +248,85 @@ def test_a_wrong_key_of_dataset_json(root, key, value):
     assert json.dumps(value)[:100] in str(error.value)
 
 
-@pytest.mark.parametrize("key", ["class_names", "class_colors", "thing_classes", "ignore_index"])
-def test_a_missing_key_of_dataset_json(root, key):
+def test_a_data_set_needs_the_names_of_its_classes(root):
     path = root / "dataset.json"
-    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != key}))
-    with pytest.raises(ValueError, match=f"dataset.json: the key '{key}' is missing"):
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in told.items() if key != "class_names"}))
+    with pytest.raises(ValueError, match="dataset.json: the key 'class_names' is missing"):
         FolderDataset(root, "val")
+
+
+def test_the_rest_of_the_description_may_be_left_out(root):
+    path = root / "dataset.json"
+    names = json.loads(path.read_text())["class_names"]
+    path.write_text(json.dumps({"class_names": names}))
+    data = FolderDataset(root, "val")
+    assert data.thing_classes == [] and data.ignore_index is None and data.num_classes == 14
+    assert len({tuple(color) for color in data.class_colors.tolist()}) == 14
+
+
+def test_without_instances_each_class_of_a_picture_is_one(root, original):
+    shutil.rmtree(root / "val/instances")
+    data = FolderDataset(root, "val")
+    data.check()
+    label, instance = data[0]["label"], data[0]["instance"]
+    pairs = np.unique(np.stack([label.ravel(), instance.ravel()], 1), axis=0)
+    assert len(pairs) == len(np.unique(label)) == instance.max() + 1
+
+
+# ---- Photos as they are
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_turned_as_its_camera_says(orientation, root):
+    """All eight ways to hold a camera: the stored pixels differ, what is read is the same."""
+    upright = np.zeros((16, 24, 3), np.uint8)
+    upright[:4, :6] = (200, 0, 0)
+    upright[-4:, :6] = (0, 200, 0)
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: upright.transpose(1, 0, 2)[::-1],
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: upright.transpose(1, 0, 2)[:, ::-1],
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = root / "photo.png"
+    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
+    assert np.array_equal(read_image(path), upright)
+
+
+def test_photos_of_all_kinds_become_rgb(root):
+    image = np.random.default_rng(0).integers(0, 255, (16, 24, 3), dtype=np.uint8)
+    path = root / "photo.webp"
+    Image.fromarray(image).save(path, lossless=True)
+    assert np.array_equal(read_image(path), image)
+    Image.fromarray(image[..., 0]).save(path.with_suffix(".png"))
+    assert np.array_equal(read_image(path.with_suffix(".png")), image[..., :1].repeat(3, -1))
+    alpha = np.full((16, 24, 1), 255, np.uint8)
+    alpha[:8] = 0
+    Image.fromarray(np.concatenate([image, alpha], -1)).save(path.with_suffix(".png"))
+    found = read_image(path.with_suffix(".png"))
+    assert (found[:8] == 255).all() and np.array_equal(found[8:], image[8:])
+
+
+def test_a_palettes_indices_are_ids_and_webp_is_a_photo(root):
+    data = FolderDataset(root, "val")
+    before = data[1]
+    label = Image.open(root / "val/labels/val_00001.png")
+    colored = Image.fromarray(np.asarray(label), "P")
+    colored.putpalette(np.random.default_rng(0).integers(0, 255, 768, dtype=np.uint8).tolist())
+    colored.save(root / "val/labels/val_00001.png")
+    photo = root / "val/images/val_00001.png"
+    Image.open(photo).save(photo.with_suffix(".webp"), lossless=True)
+    photo.unlink()
+    after = FolderDataset(root, "val")[1]
+    for key in ("image", "label", "instance"):
+        assert np.array_equal(before[key], after[key])
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """Data sets in folders.
 
-    <root>/dataset.json                      class_names, class_colors, thing_classes, ignore_index
-    <root>/<split>/images/<stem>.png         RGB, or <stem>.jpg
-    <root>/<split>/labels/<stem>.png         gray, 8 bit: the pixel is the class id
-    <root>/<split>/instances/<stem>.png      gray, 8 or 16 bit: any ids that tell the instances of a class apart
+    <root>/dataset.json                      class_names; class_colors, thing_classes, ignore_index may be left out
+    <root>/<split>/images/<stem>.png         a picture, or <stem>.jpg, <stem>.webp
+    <root>/<split>/labels/<stem>.png         gray or indexed, 8 bit: the pixel is the class id
+    <root>/<split>/instances/<stem>.png      gray, 8 or 16 bit: any ids that tell the instances of a class apart;
+                                             without this folder, each class of a picture is one instance
 
 An item of a data set is {"image", "label", "instance", "name"}: image float32 [3, H, W] in -1..1, maps int64 [H, W].
 Whatever is wrong with a file is a ValueError or FileNotFoundError that names the file, the value and the remedy.
 """
 
+import colorsys
 import contextlib
 import json
 import threading
@@ -22,7 +24,18 @@ from tqdm.contrib.concurrent import thread_map
 
 from ..files import naming, parse_json, png, write_file
 from ..maps import compact_instances
-from .images import PHOTOS, height_width, is_large, read_image, read_map, resize_image, resize_map, to_float, to_uint8
+from .images import (
+    PHOTO_MODES,
+    PHOTOS,
+    height_width,
+    is_large,
+    read_image,
+    read_map,
+    resize_image,
+    resize_map,
+    to_float,
+    to_uint8,
+)
 
 UNLABELLED = "unlabelled"
 
@@ -33,9 +46,9 @@ UNLABELLED = "unlabelled"
 def read_description(path):
     """The content of a dataset.json, a dict with four keys. A ValueError tells which is missing or wrong.
 
-    class_names: a list of names. class_colors: a list of [R, G, B] for drawn label maps.
-    thing_classes: the ids of the classes that have instances.
-    ignore_index: the id of unlabelled pixels in the label maps, or None.
+    class_names: a list of names. class_colors: a list of [R, G, B] for drawn label maps, by default colors that lie far
+    apart. thing_classes: the ids of the classes that have instances, by default none.
+    ignore_index: the id of unlabelled pixels in the label maps, or None, as by default.
 
     >>> from inade_lite.data.sets import CLASSES
     >>> read_description(CLASSES / "celebamask_hq.json")["class_names"][:3]
@@ -54,6 +67,7 @@ def read_description(path):
     expect("class_names", is_right, "a list of 1 to 255 different names")
     count = len(names)
 
+    content = {"class_colors": default_colors(count), "thing_classes": [], "ignore_index": None} | content
     colors = content.get("class_colors")
     is_right = _is_list_of(colors, _is_color) and len(colors) == count
     expect("class_colors", is_right, f"a list of {count} colors [R, G, B], 0 to 255")
@@ -67,6 +81,19 @@ def read_description(path):
     is_right = ignored is None or _is_integer(ignored, count, 255)
     expect("ignore_index", is_right, f"null or the id of unlabelled pixels, {count} to 255")
     return content
+
+
+def default_colors(count):
+    """So many colors [R, G, B], each hue far from those before it.
+
+    >>> default_colors(2)
+    [[217, 87, 87], [87, 125, 217]]
+    """
+    colors = []
+    for k in range(count):
+        hue = k * 0.618034 % 1  # the golden ratio never comes back near where it was
+        colors.append([round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.6, 0.85)])
+    return colors
 
 
 def _read_json_object(path):
@@ -223,9 +250,10 @@ class FileDataset:
     [0, 1, 13, -1]
     """
 
-    image_modes = ("RGB",)
-    label_modes = ("L",)
-    instance_modes = ("L", "I;16", "I")
+    as_shown = True  # whether pictures are turned as their camera tells, see `images.open_image`
+    image_modes = PHOTO_MODES
+    label_modes = ("L", "P")  # a palette's indices are the ids
+    instance_modes = ("L", "P", "I;16", "I")
 
     def __init__(self, root, split, image_size=None):
         self.root = Path(root)
@@ -325,7 +353,7 @@ class FileDataset:
             except (ValueError, OSError) as error:
                 errors.append(error)
 
-        image = attempt(read_image, image_path, self.image_modes)
+        image = attempt(read_image, image_path, self.image_modes, self.as_shown)
         label = attempt(self._read_classes, label_path)
         if instance_path is None:
             instance = label
@@ -405,15 +433,14 @@ class FolderDataset(FileDataset):
         if not folder.is_dir():
             splits = sorted(entry.name for entry in self.root.iterdir() if entry.is_dir())
             raise FileNotFoundError(f"there is no split {self.split!r} in {self.root}; its folders: {splits}")
-        files = match(
-            f"{folder}: images, labels, instances must have the same stems",
-            StemFiles(folder / "images", *PHOTOS),
-            StemFiles(folder / "labels", ".png"),
-            StemFiles(folder / "instances", ".png"),
-        )
+        kinds = [StemFiles(folder / "images", *PHOTOS), StemFiles(folder / "labels", ".png")]
+        has_instances = (folder / "instances").is_dir()
+        if has_instances:
+            kinds.append(StemFiles(folder / "instances", ".png"))
+        files = match(f"{folder}: images, labels, instances must have the same stems", *kinds)
         if not files:
-            raise FileNotFoundError(f"{folder} holds no files images/*.png, labels/*.png and instances/*.png")
-        return files
+            raise FileNotFoundError(f"{folder} holds no files images/*.png and labels/*.png")
+        return files if has_instances else [(*paths, None) for paths in files]
 
 
 # ---- What is in a data set

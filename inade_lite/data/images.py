@@ -3,9 +3,10 @@
 import warnings
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-PHOTOS = (".png", ".jpg", ".jpeg")
+PHOTOS = (".png", ".jpg", ".jpeg", ".webp")
+PHOTO_MODES = ("RGB", "L", "RGBA", "LA", "P", "PA", "CMYK", "1")  # each becomes RGB
 
 # What Pillow may take a file for, whatever its name ends in: it would hand an EPS to another program.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
@@ -30,8 +31,10 @@ def height_width(size, name="image_size"):
 # ---- Files
 
 
-def open_image(path, modes, remedy):
+def open_image(path, modes, remedy, as_shown=True):
     """The decoded PIL image, if its mode is one of `modes`.
+
+    as_shown: whether pixels are turned as a camera tells beside them (EXIF), and as all programs show them.
 
     remedy: mode -> the end of the ValueError about an image of another mode. A file that cannot be decoded, or has more
     than MOST_PIXELS, is a ValueError, too; one that cannot be read is an OSError.
@@ -49,6 +52,7 @@ def open_image(path, modes, remedy):
             fits = image.width * image.height <= MOST_PIXELS
             if fits:
                 image.load()
+                image = ImageOps.exif_transpose(image) if as_shown else image
     except (FileNotFoundError, PermissionError):
         raise  # they name the file
     except Image.DecompressionBombError as error:
@@ -84,15 +88,21 @@ def is_large(path):
         return False
 
 
-def read_image(path, modes=("RGB",)):
-    """uint8 [H, W, 3] from a picture; one of another mode than RGB, if `modes` has it, is converted.
+def read_image(path, modes=PHOTO_MODES, as_shown=True):
+    """uint8 [H, W, 3] from a picture. Gray and indexed ones become RGB, what is transparent becomes white.
+
+    as_shown: see `open_image`.
 
     >>> import io
     >>> from inade_lite.files import png
     >>> read_image(io.BytesIO(png(np.zeros((2, 3, 3), np.uint8)))).shape
     (2, 3, 3)
     """
-    image = open_image(path, modes, _remedy_for_image)
+    image = open_image(path, modes, _remedy_for_image, as_shown)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
     if image.mode != "RGB":
         image = image.convert("RGB")
     return np.asarray(image)

@@ -33,9 +33,7 @@ class PublishedDataset(FileDataset):
     """
 
     name = None
-    image_modes = ("RGB", "L", "CMYK")  # the sets hold a few gray photos
-    label_modes = ("L", "P")  # a palette's indices are the ids
-    instance_modes = ("L", "P", "I;16", "I")
+    as_shown = False  # their maps were drawn on the stored pixels
     splits = {"train": "train", "val": "val", "test": "test"}
 
     def expected(self):
