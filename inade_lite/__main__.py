@@ -14,6 +14,7 @@ from .setup import doctor
 
 # The names in `data.sets.SETS` and in `weights.original.PRESETS`, which need Paddle. A test holds them equal.
 SETS = ("folder", "cityscapes", "coco_stuff", "ade20k", "ade20k_original", "celebamask_hq", "deepfashion")
+SOURCES = ("maps", "coco", "labelme", "yolo", "voc", "cityscapes")  # in `data.sources.SOURCES`
 PRESETS = ("ade20k", "cityscapes", "celebamask_hq", "deepfashion", "coco_stuff")
 
 # The sides of pictures, in pixels.
@@ -107,6 +108,25 @@ def parser():
     _option(sub, "val", 100, "number of scenes in the val split", low=1)
     _option(sub, "size", 64, "height and width of the pictures, in pixels", low=SMALLEST)
     _option(sub, "seed", 0, "seed of the scenes", low=0)
+
+    text = "make a data set folder of photos and of what was drawn on them"
+    sub = command("prepare", "prepare_folder", text)
+    text = f"what was drawn: {', '.join(SOURCES)} (data/sources.py)"
+    sub.add_argument("--from", dest="source", choices=SOURCES, required=True, metavar="NAME", help=text)
+    sub.add_argument("--photos", required=True, metavar="NAME", help="the folder of the photos")
+    text = "the JSON file or the folder of what was drawn; with maps the label maps"
+    sub.add_argument("--annotations", required=True, metavar="NAME", help=text)
+    _option(sub, "instances", None, "with maps: the folder of the instance maps")
+    _option(sub, "classes", None, "with maps and yolo: the names of the classes, with commas between them")
+    _option(sub, "out", "runs/photos", "the folder to write")
+    text = "size of the pictures in pixels: a side, or height x width such as 256x512 (default: 64)"
+    sub.add_argument("--size", type=height_by_width, default=64, metavar="N", help=text)
+    text = "crop: the middle of each photo; stretch: all of it, whatever its shape (default: crop)"
+    sub.add_argument("--fit", choices=("crop", "stretch"), default="crop", metavar="NAME", help=text)
+    share = {"low": 0, "high": 0.9, "words": ()}
+    text = "share of the photos, drawn by chance, that go to val (default: 0.1)"
+    sub.add_argument("--val", type=reader("val", 0.1, share), default=0.1, metavar="X", help=text)
+    _option(sub, "seed", 0, "seed of that chance", low=0)
 
     sub = command("report", "report", "check a data set folder, and show its pictures and classes")
     _data_options(sub, "data/toy_town")

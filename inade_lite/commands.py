@@ -4,6 +4,7 @@ Each function takes the parsed options and prints what it has done.
 """
 
 import dataclasses
+import inspect
 import json
 import shlex
 from pathlib import Path
@@ -17,7 +18,9 @@ from .config import DATA_DEFAULTS, TrainConfig
 from .data.batches import collate
 from .data.folders import FileDataset, summarize, write_folder
 from .data.images import read_map, resize_map, to_uint8
+from .data.prepare import prepare
 from .data.sets import SETS
+from .data.sources import SOURCES
 from .data.toy_town import ToyTown
 from .files import naming, parse_json, png, write_file
 from .generator import sample, start
@@ -47,6 +50,29 @@ def make_data(options):
     print(f"{options.train} + {options.val} scenes in {options.out}")
 
 
+def prepare_folder(options):
+    """Make a data set folder of photos and of what was drawn on them.
+
+    >>> from inade_lite.__main__ import main
+    >>> main(["prepare", "--from", "coco", "--photos", "photos", "--annotations", "no.json"])
+    Traceback (most recent call last):
+    SystemExit: error: [Errno 2] No such file or directory: 'no.json'
+    """
+    more = {}
+    if options.classes is not None:
+        more["classes"] = options.classes.split(",")
+    if options.instances is not None:
+        more["instances"] = options.instances
+    open_source = SOURCES[options.source]
+    for name in more:
+        if name not in inspect.signature(open_source).parameters:
+            raise ValueError(f"--{name} is not for --from {options.source}, whose files tell it")
+    source = open_source(options.photos, options.annotations, **more)
+    counts = prepare(source, options.out, options.size, options.fit, options.val, options.seed)
+    told = " + ".join(f"{count} {split}" for split, count in counts.items())
+    print(f"{options.out}: {told}, {len(source.class_names)} classes; python -m inade_lite report --data {options.out}")
+
+
 def report(options):
     """Check both splits of a data set, and draw their first pictures and their classes.
 
@@ -59,7 +85,7 @@ def report(options):
     out = Path(options.out)
     with naming(out):
         out.mkdir(parents=True, exist_ok=True)
-    for split in ("train", "val"):
+    for split in dict.fromkeys(("train", _first_split(options))):
         stored = _open_dataset(options, split, size=None)  # every picture at the size that it is stored in
         stored.check()
         summary = summarize(stored)

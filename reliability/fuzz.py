@@ -32,7 +32,7 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-from inade_lite.data import folders, images
+from inade_lite.data import folders, images, sources
 from inade_lite.explorer.notebook import render
 from inade_lite.files import png
 from inade_lite.weights import tensors, torch_file
@@ -224,7 +224,51 @@ class Street(Target):
         assert picture.shape == (8, 8, 3) and picture.dtype == np.uint8
 
 
-TARGETS = {"torch": Torch, "model": Model, "description": Description, "picture": Picture, "street": Street}
+class Outlines(Target):
+    """`from_coco`, `from_labelme` and `from_cityscapes`, by the suffix of the key: maps of the photo's size."""
+
+    suffix = ".json"
+    told = (ValueError, OSError)
+    mutated = staticmethod(inputs.flipped)
+
+    def __init__(self):
+        kinds = []
+        for good in inputs.OUTLINES.values():
+            kinds.append(inputs.changed_json(good, tuple(good)))
+        self.made = st.one_of(kinds).map(lambda told: json.dumps(told).encode())
+        self.good = [json.dumps(good).encode() for good in inputs.OUTLINES.values()]
+        self.folder = WORK / f"outlines.{os.getpid()}"
+
+    def read(self, path, is_made=False):
+        """The file, as each of the three tools would have written it."""
+        for folder in ("labelme", "cityscapes"):
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        (self.folder / "labelme/a.png").write_bytes(png(np.zeros([6, 8, 3], np.uint8)))
+        for copy in (path, self.folder / "labelme/a.json", self.folder / "cityscapes/a_polygons.json"):
+            if copy != path:
+                shutil.copyfile(path, copy)
+            try:
+                if copy == path:
+                    source = sources.from_coco(self.folder, copy)
+                else:
+                    open_source = sources.from_labelme if copy.name == "a.json" else sources.from_cityscapes
+                    source = open_source(copy.parent, copy.parent)
+                for scene in source.scenes:
+                    label, instance = scene.draw(6, 8)
+                    assert label.shape == instance.shape == (6, 8)
+                    assert label.max() < len(source.class_names) and instance.min() >= 0
+            except self.told as error:
+                assert_told(error, copy if str(copy) in str(error) else copy.parent)
+
+
+TARGETS = {
+    "torch": Torch,
+    "model": Model,
+    "description": Description,
+    "picture": Picture,
+    "street": Street,
+    "outlines": Outlines,
+}
 
 
 # ---- One input
@@ -398,6 +442,7 @@ PLAN = {
     "description": {"made": 10_000, "changed": 10_000},
     "picture": {"made": 5_000, "changed": 15_000, "guided": 10_000},
     "street": {"made": 4_000},
+    "outlines": {"made": 6_000, "changed": 4_000},
 }
 CODES = 20_000  # of the explorer's states
 

@@ -372,6 +372,29 @@ descriptions = st.one_of(
 ).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
+_SQUARE = [0, 0, 4, 0, 4, 3]
+_RUNS = {"size": [6, 8], "counts": [8, 4, 36]}
+OUTLINES = {
+    "coco": {
+        "images": [{"id": 7, "file_name": "a.png", "height": 6, "width": 8}],
+        "annotations": [
+            {"image_id": 7, "category_id": 3, "segmentation": [_SQUARE], "area": 9, "iscrowd": 0},
+            {"image_id": 7, "category_id": 4, "segmentation": _RUNS, "area": 4, "iscrowd": 1},
+            {"image_id": 7, "category_id": 4, "segmentation": {**_RUNS, "counts": "8442"}, "area": 4, "iscrowd": 1},
+        ],
+        "categories": [{"id": 3, "name": "cat"}, {"id": 4, "name": "dog"}],
+    },
+    "labelme": {
+        "shapes": [
+            {"label": "cat", "points": [[0, 0], [4, 0], [4, 3]], "shape_type": "polygon", "group_id": None},
+            {"label": "dog", "points": [[0, 0], [4, 3]], "shape_type": "rectangle", "group_id": 1},
+            {"label": "dog", "points": [[3, 3], [4, 3]], "shape_type": "circle", "group_id": 1},
+        ]
+    },
+    "cityscapes": {"objects": [{"label": "cargroup", "polygon": [[0, 0], [4, 0], [4, 3]]}]},
+}
+
+
 # ---- safetensors: a model of this project
 
 

@@ -20,6 +20,7 @@ TARGETS = {
     "model": "safetensors: `load_pretrained`",
     "description": "`dataset.json`",
     "picture": "pictures and maps",
+    "outlines": "outlines: `from_coco`, `from_labelme`, `from_cityscapes`",
     "street": "the explorer's streets and states, in Python",
     "code": "the explorer's addresses, in JavaScript",
 }

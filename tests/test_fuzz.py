@@ -12,7 +12,7 @@ from inade_lite.explorer.notebook import render
 from inade_lite.weights import tensors
 from reliability import fuzz, inputs
 
-COUNT = {"torch": 400, "model": 120, "description": 300, "picture": 300, "street": 150}
+COUNT = {"torch": 400, "model": 120, "description": 300, "picture": 300, "street": 150, "outlines": 200}
 
 
 @pytest.fixture(scope="module", params=COUNT)

@@ -25,6 +25,7 @@ TEXTS = {
     "bsd 2-clause": "BSD-2-Clause",
     "bsd 3-clause": "BSD-3-Clause",
     "bsd license": "BSD-3-Clause",
+    "freebsd": "BSD-2-Clause",
     "isc license": "ISC",
     "mit license": "MIT",
     "mozilla public license 2.0": "MPL-2.0",

@@ -1,0 +1,106 @@
+"""From photos and what was drawn on them to a data set folder: shrunk once, cut, dealt into train and val."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from tqdm.contrib.concurrent import thread_map
+
+from ..files import naming, png, write_file
+from ..maps import compact_instances
+from .folders import default_colors, listed
+from .images import height_width, read_image, resize_image, resize_map
+from .sources import UNLABELLED
+
+FITS = ("crop", "stretch")
+
+
+def fit(array, size, how, resize):
+    """An array [H, W, ...] at size (h, w): the largest part in the middle of its shape, or all of it, stretched.
+
+    resize: `images.resize_image` or `images.resize_map`.
+
+    >>> fit(np.arange(8).reshape(2, 4), (2, 2), "crop", resize_map).tolist()
+    [[1, 2], [5, 6]]
+    """
+    if how == "crop":
+        height, width = array.shape[:2]
+        scale = min(height / size[0], width / size[1])
+        part = [min(height, round(scale * size[0])), min(width, round(scale * size[1]))]
+        top, left = (height - part[0]) // 2, (width - part[1]) // 2
+        array = array[top : top + part[0], left : left + part[1]]
+    return resize(np.ascontiguousarray(array), size)
+
+
+def prepare(source, out, size, how="crop", val=0.1, seed=0):
+    """Write a `sources.Source` as the folder that `FolderDataset` reads. Returns {split: number of scenes}.
+
+    size: of the pictures, an int or (H, W). how: one of FITS. val: the share of the scenes, drawn by chance from the
+    seed, that go to val; of two scenes or more, each split gets one. Photos are read and shrunk by several threads; one
+    ValueError lists all that is wrong with any file, and then nothing is written of those scenes. ValueError, too, if
+    there is a data set already.
+
+    >>> import tempfile, inade_lite as il
+    >>> from inade_lite.data.sources import from_maps
+    >>> root = Path(tempfile.mkdtemp())
+    >>> il.write_folder(il.ToyTown("val", 64, length=4), root / "town", "val")
+    >>> town = from_maps(root / "town/val/images", root / "town/val/labels", root / "town/val/instances")
+    >>> prepare(town, root / "small", size=32, val=0.25)
+    {'train': 3, 'val': 1}
+    """
+    out = Path(out)
+    size = height_width(size, "size")
+    if (out / "dataset.json").exists():
+        raise ValueError(f"{out} holds a data set already; name another folder")
+    splits = _dealt(len(source.scenes), val, seed)
+    for split in set(splits):
+        for kind in ("images", "labels", "instances"):
+            with naming(out / split / kind):
+                (out / split / kind).mkdir(parents=True, exist_ok=True)
+
+    def write(k):
+        try:
+            return _write_scene(source.scenes[k], out / splits[k], size, how, len(source.class_names))
+        except (ValueError, FileNotFoundError) as error:
+            return str(error)
+
+    wrong = [text for text in thread_map(write, range(len(splits)), desc="preparing", unit="photo", delay=2) if text]
+    if wrong:
+        raise ValueError(listed(f"{len(wrong)} of {len(splits)} photos", wrong))
+    names = source.class_names
+    description = {
+        "class_names": names,
+        "class_colors": default_colors(len(names)),
+        "thing_classes": source.thing_classes,
+        "ignore_index": UNLABELLED if len(names) < UNLABELLED else None,
+    }
+    # Last, so that a folder without it was not finished.
+    write_file(out / "dataset.json", (json.dumps(description) + "\n").encode())
+    return {split: splits.count(split) for split in ("train", "val") if split in splits}
+
+
+def _dealt(count, val, seed):
+    """train or val for each of so many scenes."""
+    if count == 0:
+        raise ValueError("there are no photos")
+    of_val = min(max(1, round(val * count)), count - 1) if val else 0
+    chosen = np.random.default_rng(seed).permutation(count)[:of_val]
+    return ["val" if k in set(chosen.tolist()) else "train" for k in range(count)]
+
+
+def _write_scene(scene, folder, size, how, num_classes):
+    """The three files of a scene. Returns nothing; a ValueError names what is wrong."""
+    image = read_image(scene.photo)
+    label, instance = scene.draw(*image.shape[:2])
+    beyond = label[(label >= num_classes) & (label != UNLABELLED)]
+    if beyond.size:
+        raise ValueError(f"{scene.name}: class id {beyond.max()}, but there are the classes 0 to {num_classes - 1}")
+    label = fit(label, size, how, resize_map)
+    instance = compact_instances(label, fit(instance, size, how, resize_map))
+    pixels = {
+        "images": fit(image, size, how, resize_image),
+        "labels": label.astype(np.uint8),
+        "instances": instance.astype(np.uint8 if instance.max() < 256 else np.uint16),
+    }
+    for kind, array in pixels.items():
+        write_file(folder / kind / f"{scene.name}.png", png(array))
