@@ -44,9 +44,9 @@ def drawn(source, k=0):
 
 
 # Two cats, one in front of the other, and a dog.
-BACK, FRONT, DOG = [0, 0, 4, 0, 4, 3, 0, 3], [2, 1, 6, 1, 6, 4, 2, 4], [6, 4, 8, 4, 8, 6, 6, 6]
-LABEL = rows("11110000 11111100 11111100 00111100 00000022 00000022")
-INSTANCE = rows("11110000 11222200 11222200 00222200 00000033 00000033")
+BACK, FRONT, DOG = [0, 0, 4, 0, 4, 3, 0, 3], [2, 1, 6, 1, 6, 3, 2, 3], [6, 4, 8, 4, 8, 6, 6, 6]
+LABEL = rows("11110000 11111100 11111100 00000000 00000022 00000022")
+INSTANCE = rows("11110000 11222200 11222200 00000000 00000033 00000033")
 
 
 def coco(root, annotations, **image):
@@ -72,7 +72,7 @@ def runs(area):
 
 @pytest.mark.parametrize("form", ["polygons", "run lengths", "compressed"])
 def test_coco(form, tmp_path):
-    def of(polygon, number):
+    def of(polygon):
         if form == "polygons":
             return [polygon]
         lengths = (
@@ -86,13 +86,13 @@ def test_coco(form, tmp_path):
         return {**packed, "counts": packed["counts"].decode()}
 
     # The small one comes first in the file, and is in front all the same.
-    found = [annotation(17, of(FRONT, 2), 12.5), annotation(17, of(BACK, 1), 12.9), annotation(18, of(DOG, 3), 4)]
+    found = [annotation(17, of(FRONT), 8), annotation(17, of(BACK), 12), annotation(18, of(DOG), 4)]
     source = sources.from_coco(photos(tmp_path, "a"), coco(tmp_path, found))
     assert source.class_names == ["background", "cat", "dog"] and source.thing_classes == [1, 2]
     label, instance = drawn(source)
     assert label == LABEL
     assert len(np.unique(instance)) == 4 and (instance == 0).sum() == (np.array(LABEL) == 0).sum()
-    assert instance[1, 2] == instance[3, 5] != instance[0, 0]
+    assert instance[1, 2] == instance[2, 5] != instance[0, 0]
     assert source.scenes[0].photo == tmp_path / "photos/a.png"
 
 
