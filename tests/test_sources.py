@@ -75,9 +75,6 @@ def test_coco(form, tmp_path):
     def of(polygon):
         if form == "polygons":
             return [polygon]
-        lengths = (
-            runs(np.array(INSTANCE if number > 1 else rows("1111 " * 3 + "0000 " * 3)) == number) if False else None
-        )
         area = mask.decode(mask.merge(mask.frPyObjects([polygon], HEIGHT, WIDTH)))
         lengths = runs(area)
         if form == "run lengths":
