@@ -123,6 +123,8 @@ def parser():
     sub.add_argument("--size", type=height_by_width, default=64, metavar="N", help=text)
     text = "crop: the middle of each photo; stretch: all of it, whatever its shape (default: crop)"
     sub.add_argument("--fit", choices=("crop", "stretch"), default="crop", metavar="NAME", help=text)
+    text = "give instances without an inside, such as a border's pixels with a neighbor's id, to their neighbors"
+    sub.add_argument("--merge-slivers", action="store_true", help=text)
     share = {"low": 0, "high": 0.9, "words": ()}
     text = "share of the photos, drawn by chance, that go to val (default: 0.1)"
     sub.add_argument("--val", type=reader("val", 0.1, share), default=0.1, metavar="X", help=text)

@@ -68,7 +68,7 @@ def prepare_folder(options):
         if name not in inspect.signature(open_source).parameters:
             raise ValueError(f"--{name} is not for --from {options.source}, whose files tell it")
     source = open_source(options.photos, options.annotations, **more)
-    counts = prepare(source, options.out, options.size, options.fit, options.val, options.seed)
+    counts = prepare(source, options.out, options.size, options.fit, options.val, options.seed, options.merge_slivers)
     told = " + ".join(f"{count} {split}" for split, count in counts.items())
     print(f"{options.out}: {told}, {len(source.class_names)} classes; python -m inade_lite report --data {options.out}")
 
@@ -90,6 +90,11 @@ def report(options):
         stored.check()
         summary = summarize(stored)
         print(f"{split}: {summary}")
+        if summary.slivers:
+            print(
+                f"{split}: {summary.slivers} of these instances are slivers, such as a border's pixels with a neighbor's "
+                "id; prepare --merge-slivers gives them to their neighbors"
+            )
         classes = figures.show_classes(stored, summary)
         figures.save(classes, out / f"{split}_classes.png")
         resized = _open_dataset(options, split, options.size)

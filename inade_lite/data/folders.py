@@ -36,6 +36,7 @@ from .images import (
     to_float,
     to_uint8,
 )
+from .slivers import slivers
 
 UNLABELLED = "unlabelled"
 
@@ -449,6 +450,8 @@ class FolderDataset(FileDataset):
 class Summary(NamedTuple):
     """What is in a data set. sizes: {(H, W): items}. pixels, items, instances: of each class, int64 [L].
 
+    slivers: how many of the instances have no inside, see `data.slivers`.
+
     >>> print(Summary({(64, 64): 3}, np.array([9000, 3288]), np.array([3, 1]), np.array([3, 5])))
     3 pictures of 64×64 (height × width), 2 of 2 classes, 8 instances
     """
@@ -457,6 +460,7 @@ class Summary(NamedTuple):
     pixels: np.ndarray
     items: np.ndarray
     instances: np.ndarray
+    slivers: int = 0
 
     def __str__(self):
         count = sum(self.sizes.values())
@@ -481,6 +485,7 @@ def summarize(dataset):
     pixels = np.zeros(classes, np.int64)
     items = np.zeros(classes, np.int64)
     instances = np.zeros(classes, np.int64)
+    thin = 0
     for i in tqdm(range(len(dataset)), desc="counting", unit="item", delay=2, leave=False):
         item = dataset[i]
         label = item["label"]
@@ -493,7 +498,8 @@ def summarize(dataset):
         pixels += pixels_of_item
         items += pixels_of_item > 0
         instances += np.bincount(class_of_instance, minlength=classes)
-    return Summary(dict(sizes), pixels, items, instances)
+        thin += len(slivers(instance))
+    return Summary(dict(sizes), pixels, items, instances, thin)
 
 
 # ---- Writing

@@ -10,6 +10,7 @@ from ..files import naming, png, write_file
 from ..maps import compact_instances
 from .folders import default_colors, listed
 from .images import height_width, read_image, resize_image, resize_map
+from .slivers import merge_slivers
 from .sources import UNLABELLED
 
 FITS = ("crop", "stretch")
@@ -32,11 +33,12 @@ def fit(array, size, how, resize):
     return resize(np.ascontiguousarray(array), size)
 
 
-def prepare(source, out, size, how="crop", val=0.1, seed=0):
+def prepare(source, out, size, how="crop", val=0.1, seed=0, merge=False):
     """Write a `sources.Source` as the folder that `FolderDataset` reads. Returns {split: number of scenes}.
 
     size: of the pictures, an int or (H, W). how: one of FITS. val: the share of the scenes, drawn by chance from the
-    seed, that go to val; of two scenes or more, each split gets one. Photos are read and shrunk by several threads; one
+    seed, that go to val; of two scenes or more, each split gets one. merge: whether slivers join their neighbors, see
+    `data.slivers`. Photos are read and shrunk by several threads; one
     ValueError lists all that is wrong with any file, and then nothing is written of those scenes. ValueError, too, if
     there is a data set already.
 
@@ -60,7 +62,7 @@ def prepare(source, out, size, how="crop", val=0.1, seed=0):
 
     def write(k):
         try:
-            return _write_scene(source.scenes[k], out / splits[k], size, how, len(source.class_names))
+            return _write_scene(source.scenes[k], out / splits[k], size, how, len(source.class_names), merge)
         except (ValueError, FileNotFoundError) as error:
             return str(error)
 
@@ -88,13 +90,15 @@ def _dealt(count, val, seed):
     return ["val" if k in set(chosen.tolist()) else "train" for k in range(count)]
 
 
-def _write_scene(scene, folder, size, how, num_classes):
+def _write_scene(scene, folder, size, how, num_classes, merge):
     """The three files of a scene. Returns nothing; a ValueError names what is wrong."""
     image = read_image(scene.photo)
     label, instance = scene.draw(*image.shape[:2])
     beyond = label[(label >= num_classes) & (label != UNLABELLED)]
     if beyond.size:
         raise ValueError(f"{scene.name}: class id {beyond.max()}, but there are the classes 0 to {num_classes - 1}")
+    if merge:
+        label, instance = merge_slivers(label, compact_instances(label, instance))
     label = fit(label, size, how, resize_map)
     instance = compact_instances(label, fit(instance, size, how, resize_map))
     pixels = {
