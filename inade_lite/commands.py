@@ -92,8 +92,8 @@ def report(options):
         print(f"{split}: {summary}")
         if summary.slivers:
             print(
-                f"{split}: {summary.slivers} of these instances are slivers, such as a border's pixels with a neighbor's "
-                "id; prepare --merge-slivers gives them to their neighbors"
+                f"{split}: {summary.slivers} of these instances are slivers, such as a border's pixels with the id of "
+                "a neighbor; prepare --merge-slivers gives them to their neighbors"
             )
         classes = figures.show_classes(stored, summary)
         figures.save(classes, out / f"{split}_classes.png")
