@@ -138,6 +138,10 @@ def parser():
     _data_options(sub, "toy_town", remembered=True)
     _option(sub, "out", "runs/inade", "the folder for losses, previews, checkpoint and model")
     _option(sub, "steps", 2000, "number of steps to train now; with --resume, in addition to those done", low=1)
+    text = "a perceptual loss: vgg19, the paper's, or lite0, whose weights come with make lab; with --lambda_perceptual"
+    sub.add_argument("--perceptual", choices=("vgg19", "lite0"), metavar="NAME", help=text)
+    text = "VGG19's weights, torchvision's .pth or a .safetensors (default: Paddle downloads its own, 550 MB)"
+    sub.add_argument("--vgg", metavar="NAME", help=text)
     sub.add_argument(
         "--resume",
         action="store_true",

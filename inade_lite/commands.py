@@ -28,6 +28,7 @@ from .looks import borrow, instances_of_classes, looks, transfer
 from .maps import Layout, compact_instances
 from .metrics import draw_again, judge, lite0, measure, measure_photos, rebuild
 from .training import Trainer
+from .vgg import VGGLoss
 from .weights.original import convert
 from .weights.pretrained import load_pretrained, save_pretrained
 
@@ -122,10 +123,11 @@ def train(options):
         training.refuse_a_run(options.out)
     _settle_data(options)
     dataset = _open_dataset(options, "train", options.size)
+    perceptual = _perceptual(options, given)
     if options.resume:
-        trainer = Trainer.resume(options.out, dataset, **given)
+        trainer = Trainer.resume(options.out, dataset, perceptual=perceptual, **given)
     else:
-        trainer = Trainer(TrainConfig(**given), dataset)
+        trainer = Trainer(TrainConfig(**given), dataset, perceptual=perceptual)
     out = Path(options.out)
     with naming(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -148,6 +150,21 @@ def train(options):
         curves = figures.plot_losses(trainer.history, smooth=5)
         figures.save(curves, out / "losses.png")
     print(f"{model}: {shlex.join(['python', '-m', 'inade_lite', 'sample', '--model', str(model)])}")
+
+
+def _perceptual(options, given):
+    """The perceptual loss that the options name, or None. ValueError if it does not go with its weight."""
+    if options.perceptual is None:
+        if options.vgg is not None:
+            raise ValueError("--vgg is a file of --perceptual vgg19")
+        return None
+    if not options.resume and not given.get("lambda_perceptual"):
+        raise ValueError(
+            f"--perceptual {options.perceptual} has no weight; give --lambda_perceptual, 10 as in the paper"
+        )
+    if options.perceptual == "lite0":
+        return lite0.perceptual_loss
+    return VGGLoss(options.vgg)
 
 
 def _settle_data(options):

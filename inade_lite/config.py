@@ -103,7 +103,7 @@ class TrainConfig:
     )
     lambda_perceptual: float = setting(
         0.0,
-        "weight of the loss that is given as Trainer(perceptual=...); 0 on the command line, which has none",
+        "weight of the perceptual loss, --perceptual or Trainer(perceptual=...); the paper: 10",
         low=0,
         high=1e6,
     )
@@ -155,5 +155,5 @@ class TrainConfig:
 # What a run that is resumed may change: how fast it learns and how often it reports, but not what it is.
 MAY_CHANGE = tuple(f.name for f in fields(TrainConfig) if f.metadata["may_change"])
 
-# What stands on the command line for the options of a data set that are not given.
-DATA_DEFAULTS = {"data": "toy_town", "set": "folder", "size": 64}
+# What stands on the command line for the options beside the settings that are not given.
+DATA_DEFAULTS = {"data": "toy_town", "set": "folder", "size": 64, "perceptual": None, "vgg": None}

@@ -79,7 +79,7 @@ class Trainer:
         if config.lambda_perceptual and perceptual is None:
             raise ValueError(
                 f"lambda_perceptual={config.lambda_perceptual} weighs a perceptual loss, and there is none: "
-                "give Trainer(config, dataset, perceptual=...); the command line has none, leave the option at 0"
+                "give Trainer(config, dataset, perceptual=...), or --perceptual on the command line"
             )
         self.config = config
         self.dataset = dataset
