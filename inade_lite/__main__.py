@@ -138,6 +138,8 @@ def parser():
     _data_options(sub, "toy_town", remembered=True)
     _option(sub, "out", "runs/inade", "the folder for losses, previews, checkpoint and model")
     _option(sub, "steps", 2000, "number of steps to train now; with --resume, in addition to those done", low=1)
+    text = "steps from one measurement on the val split to the next; the best model is kept (default: 0, for none)"
+    sub.add_argument("--evaluate_every", type=reader("evaluate_every", 0, ANY), default=0, metavar="N", help=text)
     text = "a perceptual loss: vgg19, the paper's, or lite0, whose weights come with make lab; with --lambda_perceptual"
     sub.add_argument("--perceptual", choices=("vgg19", "lite0"), metavar="NAME", help=text)
     text = "VGG19's weights, torchvision's .pth or a .safetensors (default: Paddle downloads its own, 550 MB)"

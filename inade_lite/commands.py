@@ -14,9 +14,10 @@ import paddle
 from tqdm.auto import tqdm
 
 from . import figures, training
+from .best import BEST, Best
 from .config import DATA_DEFAULTS, TrainConfig
 from .data.batches import collate
-from .data.folders import FileDataset, summarize, write_folder
+from .data.folders import FileDataset, check_size, summarize, write_folder
 from .data.images import read_map, resize_map, to_uint8
 from .data.prepare import prepare
 from .data.sets import SETS
@@ -33,7 +34,7 @@ from .weights.original import convert
 from .weights.pretrained import load_pretrained, save_pretrained
 
 FIGURES = (".png", ".jpg", ".pdf", ".svg")  # how the name of a figure's file ends; any other is a folder's
-INSTANCE_MODES = FileDataset.instance_modes
+MOST_COLUMNS = 32  # of a figure
 RUN = "run.json"  # in the folder of a run: the data that it learns from
 
 
@@ -134,8 +135,9 @@ def train(options):
     settled = {name: getattr(options, name) for name in DATA_DEFAULTS}
     write_file(out / RUN, (json.dumps(settled) + "\n").encode())
     before = trainer.steps_done
+    keeper, at = _keeper(options, trainer)
     try:
-        trainer.fit(options.steps, options.out)
+        trainer.fit(options.steps, options.out, on_preview=keeper, preview_at=at)
     except KeyboardInterrupt as stop:
         if not stop.args:  # stopped twice: nothing was saved
             raise
@@ -149,7 +151,23 @@ def train(options):
     if trainer.history:
         curves = figures.plot_losses(trainer.history, smooth=5)
         figures.save(curves, out / "losses.png")
+    if keeper is not None and keeper.rows:
+        found = keeper.best()
+        print(
+            f"{out / BEST}: the best of {len(keeper.rows)}, Lite0-KID {found['value']:.3f} at step {found['step']:.0f}"
+        )
     print(f"{model}: {shlex.join(['python', '-m', 'inade_lite', 'sample', '--model', str(model)])}")
+
+
+def _keeper(options, trainer):
+    """(what keeps the best model, the steps at which it is to be called), as `Trainer.fit` takes them."""
+    every = options.evaluate_every
+    if every == 0:
+        return None, ()
+    val = _open_dataset(options, "val", trainer.image_size)
+    keeper = Best(val, options.out, every, data=options.data, set=options.set)
+    last = trainer.steps_done + options.steps
+    return keeper, range(trainer.steps_done // every * every + every, last + 1, every)
 
 
 def _perceptual(options, given):
@@ -226,6 +244,11 @@ def draw_samples(options):
 
 def _draw_figure(options, model, dataset, indices):
     """The figure of `draw_samples`."""
+    if len(indices) > MOST_COLUMNS:
+        raise ValueError(
+            f"{len(indices)} scenes do not fit into one figure, {MOST_COLUMNS} do; "
+            "give --out a folder, for single pictures"
+        )
     items = [dataset[i] for i in indices]
     batch = collate(items)
     layout = Layout.of(batch, dataset)
@@ -243,11 +266,18 @@ def _draw_figure(options, model, dataset, indices):
 
 def _draw_map(options, model):
     """Samples of one label map that belongs to no data set, into a folder."""
+    label = read_map(options.label, FileDataset.label_modes)
+    instance = label
+    if options.instance is not None:
+        instance = read_map(options.instance, FileDataset.instance_modes)
+        check_size(options.instance, instance, label, "its label map")
     size = model.generator.image_size
-    label = resize_map(read_map(options.label), size)
-    instance = label if options.instance is None else resize_map(read_map(options.instance, INSTANCE_MODES), size)
-    instance = compact_instances(label, instance)
-    layout = Layout(label[None], instance[None], model.generator.num_classes)
+    label = resize_map(label, size)
+    instance = compact_instances(label, resize_map(instance, size))
+    try:
+        layout = Layout(label[None], instance[None], model.generator.num_classes)
+    except ValueError as error:
+        raise ValueError(f"{options.label}: {error}") from None
     out = Path(options.out)
     out = out.with_suffix("") if _is_figure(out) else out
     for k in range(options.samples):

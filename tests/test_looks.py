@@ -156,6 +156,7 @@ def test_without_a_name_the_instances_are_listed(capsys, tmp_path):
         ("edit --model class_noise --instance 1 --like 3", "decides the look of more than an instance"),
         ("edit --instance 1 --like 3 --like-instance 99", "source_instance=99"),
         ("sample --items 3,nobody", "no item 'nobody'"),
+        ("sample --scenes 0", "256 scenes do not fit into one figure, 32 do"),
     ],
 )
 def test_what_is_not_there_is_told_in_one_line(line, message, tmp_path):
@@ -182,6 +183,15 @@ def test_samples_as_single_pictures_of_any_item(tmp_path):
     _, layout = scene(7)
     expected = il.figures.to_image(il.sample(il.load_pretrained("inade").generator, layout, 6))[0]
     assert np.array_equal(picture(tmp_path / "pictures/val_00007_2.png"), expected)
+
+
+def test_a_map_that_does_not_fit_is_told(tmp_path):
+    Image.fromarray(np.full([8, 8], 14, np.uint8)).save(tmp_path / "label.png")
+    with pytest.raises(SystemExit, match=r"label\.png: label: ids \[14\] are outside 0\.\.13"):
+        run(f"sample --label {tmp_path}/label.png --out {tmp_path}/out")
+    Image.fromarray(np.zeros([8, 9], np.uint8)).save(tmp_path / "instance.png")
+    with pytest.raises(SystemExit, match=r"instance\.png is 9×8 \(width × height\), its label map 8×8"):
+        run(f"sample --label {tmp_path}/label.png --instance {tmp_path}/instance.png --out {tmp_path}/out")
 
 
 def test_samples_of_a_map_that_belongs_to_no_data_set(tmp_path):
