@@ -140,6 +140,15 @@ def test_a_model_that_describes_itself_wrongly(change, message, model, tmp_path)
         il.load_pretrained(path)
 
 
+def test_a_model_that_does_not_tell_a_setting(model, tmp_path):
+    arrays, metadata = model
+    for key in ("encoder_channels", "noise_dim", "norm"):
+        train = {name: value for name, value in metadata["train_config"].items() if name != key}
+        tensors.write_tensors(tmp_path / "model.safetensors", arrays, {**metadata, "train_config": train})
+        with pytest.raises(ValueError, match=rf"model\.safetensors: {key}=None: expected"):
+            il.load_pretrained(tmp_path / "model.safetensors")
+
+
 def test_networks_are_made_as_before_once_a_model_was_refused(model, tmp_path):
     il.Generator(2, 64, base_channels=32, num_upsamplings=4)
 

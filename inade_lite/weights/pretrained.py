@@ -99,8 +99,8 @@ def _check_description(config, path):
         if field.name not in SETTINGS:
             continue
         value = {"method": "inade", **train}.get(field.name)
-        if field.name == "encoder_channels" and value is None:
-            continue  # a model may have no encoder
+        if field.name == "encoder_channels" and field.name in train and value is None:
+            continue  # a model may have no encoder, and says so
         try:
             check(field.name, value, field.metadata, field.default)
         except ValueError as error:
