@@ -14,6 +14,7 @@ from inade_lite.data import sources
 from inade_lite.data.folders import FolderDataset
 from inade_lite.data.images import resize_map
 from inade_lite.data.prepare import fit, prepare
+from inade_lite.data.slivers import slivers
 
 HEIGHT, WIDTH = 6, 8
 PHOTO = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -304,3 +305,15 @@ def test_slivers_are_told_and_join_the_neighbor_with_the_longest_border(tmp_path
     item = FolderDataset(tmp_path / "without", "train")[0]
     # The rim's 36 pixels lie along the grass with 40 sides, along the cat with 32.
     assert item["label"].sum() == 64 and len(np.unique(item["instance"])) == 2
+
+
+def test_after_merging_no_sliver_is_left_at_the_size_of_the_pictures(tmp_path):
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 4, [10, 10]).repeat(9, 0).repeat(9, 1).astype(np.uint8)
+    for kind, array in (("photos", coarse[..., None].repeat(3, -1)), ("labels", coarse)):
+        (tmp_path / kind).mkdir()
+        Image.fromarray(array).save(tmp_path / kind / "a.png")
+    source = sources.from_maps(tmp_path / "photos", tmp_path / "labels")
+    prepare(source, tmp_path / "out", 20, val=0, merge=True)
+    item = FolderDataset(tmp_path / "out", "train")[0]
+    assert len(slivers(item["instance"])) == 0 and item["instance"].max() + 1 == len(np.unique(item["instance"]))

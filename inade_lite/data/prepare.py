@@ -97,10 +97,11 @@ def _write_scene(scene, folder, size, how, num_classes, merge):
     beyond = label[(label >= num_classes) & (label != UNLABELLED)]
     if beyond.size:
         raise ValueError(f"{scene.name}: class id {beyond.max()}, but there are the classes 0 to {num_classes - 1}")
-    if merge:
-        label, instance = merge_slivers(label, compact_instances(label, instance))
     label = fit(label, size, how, resize_map)
     instance = compact_instances(label, fit(instance, size, how, resize_map))
+    if merge:  # at this size, since shrinking makes slivers, too
+        label, instance = merge_slivers(label, instance)
+        instance = compact_instances(label, instance)
     pixels = {
         "images": fit(image, size, how, resize_image),
         "labels": label.astype(np.uint8),

@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from ..data.batches import scene_batches
 from . import distances, judge, lite0
@@ -193,22 +194,24 @@ def measure_photos(model, dataset, scenes=64, samples=8, seed=0, inception=None,
     instances = []
     of_samples, of_photos = [], []  # the scene of each picture
     confusions = np.zeros([2, scenes, dataset.num_classes, dataset.num_classes])  # of samples, of photos
-    for numbers, batch, layout in scene_batches(dataset, scenes):
-        pictures = np.stack([draw(numbers, layout, k) for k in range(samples)])  # [K, N, 3, H, W]
-        for n, scene, class_id, mask in things_of(numbers, batch, dataset):
-            colors = mean_colors(pictures[:, n], mask)
-            instances.append(Instance(scene, class_id, colors, colors))  # there is no truth beside them
-        of_samples += list(numbers) * samples
-        of_photos += list(numbers)
-        for name, (see, _) in networks.items():
-            features[name][0].append(see(_in_a_row(pictures)))
-            features[name][1].append(see(batch["image"]))
-        if segmenter is not None:
-            for kind, judged in enumerate((pictures, batch["image"][None])):
-                for each in judged:
-                    seen = judge.predict(segmenter, each)
-                    for n, scene in enumerate(numbers):
-                        confusions[kind, scene] += judge.confusion(seen[n], batch["label"][n], dataset.num_classes)
+    with tqdm(total=scenes * samples, unit="picture", disable=not progress) as bar:
+        for numbers, batch, layout in scene_batches(dataset, scenes):
+            pictures = np.stack([draw(numbers, layout, k) for k in range(samples)])  # [K, N, 3, H, W]
+            for n, scene, class_id, mask in things_of(numbers, batch, dataset):
+                colors = mean_colors(pictures[:, n], mask)
+                instances.append(Instance(scene, class_id, colors, colors))  # there is no truth beside them
+            of_samples += list(numbers) * samples
+            of_photos += list(numbers)
+            for name, (see, _) in networks.items():
+                features[name][0].append(see(_in_a_row(pictures)))
+                features[name][1].append(see(batch["image"]))
+            if segmenter is not None:
+                for kind, judged in enumerate((pictures, batch["image"][None])):
+                    for each in judged:
+                        seen = judge.predict(segmenter, each)
+                        for n, scene in enumerate(numbers):
+                            confusions[kind, scene] += judge.confusion(seen[n], batch["label"][n], dataset.num_classes)
+            bar.update(samples * len(numbers))
 
     result = diversity_of(instances, dataset)
     for name, (_, distance) in networks.items():
