@@ -58,7 +58,7 @@ def prepare_folder(options):
     >>> from inade_lite.__main__ import main
     >>> main(["prepare", "--from", "coco", "--photos", "photos", "--annotations", "no.json"])
     Traceback (most recent call last):
-    SystemExit: error: [Errno 2] No such file or directory: 'no.json'
+    SystemExit: error: no.json is no file; give the JSON with images, annotations, categories
     """
     more = {}
     if options.classes is not None:

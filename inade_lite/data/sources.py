@@ -105,6 +105,8 @@ def _polygon(numbers, path):
 
 def _object(path, *keys):
     """The dict of a JSON file, which must have these keys."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} is no file; give the JSON with {', '.join(keys)}")
     try:
         content = parse_json(Path(path).read_text("utf-8"), path)
     except UnicodeDecodeError as error:
@@ -180,7 +182,7 @@ def from_coco(photos, annotations):
     >>> from inade_lite.data.sources import from_coco
     >>> from_coco("photos", "no_such_file.json")
     Traceback (most recent call last):
-    FileNotFoundError: [Errno 2] No such file or directory: 'no_such_file.json'
+    FileNotFoundError: no_such_file.json is no file; give the JSON with images, annotations, categories
     """
     told = _object(annotations, "images", "annotations", "categories")
     try:
