@@ -144,6 +144,8 @@ def parser():
     sub.add_argument("--perceptual", choices=("vgg19", "lite0"), metavar="NAME", help=text)
     text = "VGG19's weights, torchvision's .pth or a .safetensors (default: Paddle downloads its own, 550 MB)"
     sub.add_argument("--vgg", metavar="NAME", help=text)
+    text = f"the authors' settings for a set: {', '.join(PRESETS)}; with VGG19, see --vgg. What is given goes before"
+    sub.add_argument("--preset", choices=PRESETS, metavar="NAME", help=text)
     sub.add_argument(
         "--resume",
         action="store_true",

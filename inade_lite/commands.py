@@ -30,7 +30,7 @@ from .maps import Layout, compact_instances
 from .metrics import draw_again, judge, lite0, measure, measure_photos, rebuild
 from .training import Trainer
 from .vgg import VGGLoss
-from .weights.original import convert
+from .weights.original import convert, training_settings
 from .weights.pretrained import load_pretrained, save_pretrained
 
 FIGURES = (".png", ".jpg", ".pdf", ".svg")  # how the name of a figure's file ends; any other is a folder's
@@ -120,6 +120,8 @@ def train(options):
         # Only the settings that stand on the command line are among the options.
         if hasattr(options, field.name):
             given[field.name] = getattr(options, field.name)
+    if options.preset:
+        given = _preset(options) | given
     if not options.resume:
         training.refuse_a_run(options.out)
     _settle_data(options)
@@ -157,6 +159,20 @@ def train(options):
             f"{out / BEST}: the best of {len(keeper.rows)}, Lite0-KID {found['value']:.3f} at step {found['step']:.0f}"
         )
     print(f"{model}: {shlex.join(['python', '-m', 'inade_lite', 'sample', '--model', str(model)])}")
+
+
+def _preset(options):
+    """The settings of --preset. What stands beside the settings and is not given becomes the preset's, too."""
+    if options.resume:
+        raise ValueError(f"--preset {options.preset} begins a run; one that goes on has its settings")
+    if options.data in (None, "toy_town"):
+        raise ValueError(f"--preset {options.preset} takes the pictures of that set; give their folder as --data")
+    settings, size = training_settings(options.preset)
+    beside = {"set": options.preset, "size": size, "perceptual": "vgg19"}
+    for name, value in beside.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return settings
 
 
 def _keeper(options, trainer):

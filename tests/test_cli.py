@@ -14,6 +14,7 @@ from PIL import Image
 import inade_lite as il
 from inade_lite import __main__
 from inade_lite.__main__ import main
+from inade_lite.weights.original import training_settings
 from inade_lite.weights.tensors import read_tensors, write_tensors
 
 TINY = " ".join(["--size 32", *(f"--{name} {value}" for name, value in TINY.items())])
@@ -302,3 +303,50 @@ def test_a_model_whose_data_have_moved_says_so(photos, tmp_path, monkeypatch):
     write_tensors(moved, tensors, {key: value for key, value in told.items() if key != "data"})
     with pytest.raises(SystemExit, match="does not tell what it was trained with; give --data and --set"):
         run(f"sample --model {moved}")
+
+
+def test_a_preset_is_the_authors_settings_and_what_is_given_goes_before(tmp_path, monkeypatch):
+    """Nothing of that size is trained here: what the Trainer is asked for is looked at."""
+    set_folders.coco_stuff(tmp_path / "coco")
+    asked = {}
+
+    class Asked(Exception):
+        pass
+
+    def ask(config, dataset, perceptual):
+        asked.update(config=config, dataset=dataset, perceptual=perceptual)
+        raise Asked
+
+    monkeypatch.setattr("inade_lite.commands.Trainer", ask)
+    monkeypatch.setattr("inade_lite.commands.VGGLoss", lambda path: ("vgg", path))
+    with pytest.raises(Asked):
+        given = "--vgg w.pth --batch_size 4 --lambda_kl 0.1"
+        run(f"train --preset coco_stuff --data {tmp_path}/coco {given} --out {tmp_path}/run")
+    config, data = asked["config"], asked["dataset"]
+    assert (config.noise_dim, config.latent_dim, config.base_channels, config.num_upsamplings) == (64, 256, 64, 5)
+    assert (config.learning_rate_g, config.learning_rate_d, config.beta1, config.beta2) == (1e-4, 4e-4, 0, 0.9)
+    assert (config.lambda_feature, config.feature_from, config.lambda_perceptual) == (10, 3, 10)
+    assert (config.crop, config.flip, config.plain_share, config.fresh_fakes) == (256, True, 0, True)
+    assert (config.batch_size, config.lambda_kl) == (4, 0.1)  # those that were given
+    assert type(data) is il.CocoStuff and data.image_size == (286, 286)
+    assert asked["perceptual"] == ("vgg", "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train --preset ade20k", "--preset ade20k takes the pictures of that set; give their folder as --data"),
+        ("train --preset ade20k --data x --resume", "--preset ade20k begins a run; one that goes on has its settings"),
+    ],
+)
+def test_a_preset_needs_its_set_and_a_new_run(line, message, tmp_path):
+    with pytest.raises(SystemExit, match=message):
+        run(f"{line} --out {tmp_path}/run")
+
+
+@pytest.mark.parametrize("preset", sorted(il.PRESETS))
+def test_a_preset_makes_pictures_of_the_size_of_the_authors_generator(preset):
+    settings, size = training_settings(preset)
+    il.TrainConfig(**settings)  # no setting is out of its range
+    side = settings.get("crop")
+    assert (size if side is None else (side, side)) == il.PRESETS[preset].image_size

@@ -147,6 +147,46 @@ PRESETS = {
     "coco_stuff": Preset(182 + 1, (256, 256)),
 }
 
+# Pictures that are resized to 286x286 and cut to 256x256 at a random place; the others are resized alone.
+CROPPED = ("ade20k", "celebamask_hq", "coco_stuff")
+
+
+def training_settings(preset):
+    """(fields of TrainConfig, size of the pictures) with which the authors trained on a set: widths, losses, rates.
+
+    Not among them are the number of steps, the batch size and the length of the decay; they depend on the machine. Our
+    averaged generator stays, which they did not have.
+
+    >>> settings, size = training_settings("coco_stuff")
+    >>> size, settings["crop"], settings["learning_rate_d"]
+    ((286, 286), 256, 0.0004)
+    """
+    told = PRESETS[preset]
+    settings = {
+        "noise_dim": told.noise_dim,
+        "latent_dim": 256,
+        "base_channels": 64,
+        "encoder_channels": 64,
+        "discriminator_channels": 64,
+        "num_upsamplings": told.num_upsamplings,
+        "init_gain": 0.02,
+        "noise_gain": 0.02,
+        "lambda_kl": 0.05,
+        "lambda_pixel": 0.0,
+        "lambda_perceptual": 10.0,
+        "plain_share": 0.0,
+        "fresh_fakes": True,
+        "flip": True,
+        "learning_rate_g": 1e-4,
+        "learning_rate_d": 4e-4,
+    }
+    size = told.image_size
+    if preset in CROPPED:
+        settings["crop"] = size[0]
+        size = (286, 286)
+    return settings, size
+
+
 # By these entries their checkpoints are told apart.
 ENTRY = {"generator": "head_0.norm_0.fc_noise.weight", "encoder": "scale_conv_mu.weight"}
 
