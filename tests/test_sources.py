@@ -225,6 +225,29 @@ def test_what_is_wrong_with_cocos_json_is_told(fault, tmp_path):
     assert not (tmp_path / "out/dataset.json").exists()
 
 
+SHAPE = {"label": "cat", "points": [[0, 0], [4, 3]], "shape_type": "rectangle"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"points": [["x", 0], [1, 1]]}, "a shape of type 'rectangle'"),
+        ({"points": {"a": 1}}, "a shape of type 'rectangle'"),
+        ({"points": [[0, 0], [1e300, 1]]}, "the points of a shape are"),
+        ({"points": [[0, 0], [1]], "shape_type": "polygon"}, "an outline is"),
+        ({"shape_type": "line"}, "a shape of type 'line'; expected polygon, rectangle or circle"),
+        ({"label": None}, "a shape has no label"),
+        ({"group_id": {}}, "a group_id that is no number"),
+    ],
+)
+def test_what_is_wrong_with_a_shape_of_labelme_is_told(change, message, tmp_path):
+    folder = photos(tmp_path, "a")
+    path = write(folder / "a.json", {"shapes": [{**SHAPE, **change}]})
+    with pytest.raises(ValueError, match=message) as error:
+        sources.from_labelme(folder, folder).scenes[0].draw(HEIGHT, WIDTH)
+    assert str(path) in str(error.value)
+
+
 def test_a_box_is_no_outline_and_a_missing_photo_is_told(tmp_path):
     folder = photos(tmp_path, "a")
     (tmp_path / "labels").mkdir()
