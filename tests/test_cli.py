@@ -274,7 +274,11 @@ def test_a_model_is_measured_on_its_own_photos(photos, capsys):
     ("line", "message"),
     [
         ("evaluate --data toy_town", "knows other classes than toy_town"),
-        ("evaluate --judge data/judge.safetensors", None),
+        (
+            "evaluate --judge data/judge.safetensors",
+            "the judge knows other classes: 'sky' and so on, not 'SKY'",
+        ),
+        ("evaluate --judge of five", None),
         ("sample --data toy_town", "knows other classes than toy_town"),
         ("sample --size 64", "draws 32x32, --size is 64; give --size 32"),
     ],

@@ -217,7 +217,7 @@ def save_judge(path, net, **provenance):
 def load_judge(path=JUDGE):
     """The UNet of a file that `save_judge` wrote, in eval mode; by default the one that the repository carries.
 
-    ValueError for a file that holds something else.
+    Its `class_names` are those that it was stored with, or None. ValueError for a file that holds something else.
 
     >>> from inade_lite import judge
     >>> judge.load_judge().num_classes
@@ -229,6 +229,7 @@ def load_judge(path=JUDGE):
     net = UNet(metadata["num_classes"], metadata["base_channels"])
     load_state(net, tensors, path)
     net.eval()
+    net.class_names = metadata.get("class_names")
     return net
 
 

@@ -177,7 +177,7 @@ def measure_photos(model, dataset, scenes=64, samples=8, seed=0, inception=None,
 
     dataset: one whose items have the model's size and classes. inception: a file for `lite0.inception`; adds
     inception_fid, for ten items or more. segmenter: a judge of these classes; adds mean_iou and pixel_accuracy, and the
-    same of the photos themselves. ValueError if it knows another number of classes.
+    same of the photos themselves. ValueError if it knows other classes.
 
     >>> import inade_lite as il
     >>> town, model = il.ToyTown("val", 64), il.load_pretrained("inade")
@@ -188,6 +188,11 @@ def measure_photos(model, dataset, scenes=64, samples=8, seed=0, inception=None,
     scenes = min(scenes, len(dataset))
     if segmenter is not None and segmenter.num_classes != dataset.num_classes:
         raise ValueError(f"the judge knows {segmenter.num_classes} classes, the data set has {dataset.num_classes}")
+    names = getattr(segmenter, "class_names", None)
+    if names is not None and list(names) != list(dataset.class_names):
+        raise ValueError(
+            f"the judge knows other classes: {names[0]!r} and so on, not {dataset.class_names[0]!r}"
+        )
     draw = from_generator(model.generator, seed)
     networks = _networks(inception)
     features = {name: ([], []) for name in networks}
