@@ -190,9 +190,7 @@ def measure_photos(model, dataset, scenes=64, samples=8, seed=0, inception=None,
         raise ValueError(f"the judge knows {segmenter.num_classes} classes, the data set has {dataset.num_classes}")
     names = getattr(segmenter, "class_names", None)
     if names is not None and list(names) != list(dataset.class_names):
-        raise ValueError(
-            f"the judge knows other classes: {names[0]!r} and so on, not {dataset.class_names[0]!r}"
-        )
+        raise ValueError(f"the judge knows other classes: {names[0]!r} and so on, not {dataset.class_names[0]!r}")
     draw = from_generator(model.generator, seed)
     networks = _networks(inception)
     features = {name: ([], []) for name in networks}
