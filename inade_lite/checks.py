@@ -4,10 +4,10 @@ Without this, a wrong shape ends in a kernel's words, or is computed into someth
 eight, and noise of more instances reads the rows of another picture.
 """
 
-from numbers import Integral
-
 import numpy as np
 import paddle
+
+from .config import check
 
 
 def expect(name, tensor, *shape):
@@ -48,8 +48,7 @@ def expect_count(name, value, low=1):
     Traceback (most recent call last):
     ValueError: num_classes=5.7: expected an integer of 1 or more
     """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
-        raise ValueError(f"{name}={value!r}: expected an integer of {low} or more")
+    check(name, value, {"low": low, "high": None, "words": ()}, low)
     return int(value)
 
 

@@ -37,7 +37,8 @@ def check(name, value, told, default):
     kind = "an integer" if isinstance(default, int) else "a number"
     expected = f"{kind} of {low} or more" if high is None else f"{kind} from {low} to {high}"
     is_kind = isinstance(value, Integral if isinstance(default, int) else Real) and not isinstance(value, bool)
-    if not is_kind or not isfinite(value) or value < low or (high is not None and value > high):
+    is_finite = isinstance(value, Integral) or (is_kind and isfinite(value))  # isfinite takes no integer beyond floats
+    if not is_kind or not is_finite or value < low or (high is not None and value > high):
         raise ValueError(f"{name}={value!r}: expected {expected}")
 
 

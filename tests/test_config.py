@@ -45,3 +45,9 @@ def test_every_setting_has_a_range_or_words():
         told = each.metadata
         assert told["low"] is not None or told["words"] or type(each.default) is bool or name == "method"
         check(name, each.default, told, each.default)
+
+
+def test_an_integer_that_no_float_can_hold_is_compared_all_the_same():
+    assert il.TrainConfig(batch_size=10**400).batch_size == 10**400
+    with pytest.raises(ValueError, match="seed=1000"):
+        il.TrainConfig(seed=10**400)
