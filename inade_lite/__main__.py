@@ -76,7 +76,7 @@ def main(arguments=None):
         sys.exit(f"error: {error}")
     try:
         getattr(commands, options.run)(options)
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, ImportError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt as stop:
         sys.exit(f"\n{stop}")
@@ -125,9 +125,7 @@ def parser():
     sub.add_argument("--fit", choices=("crop", "stretch"), default="crop", metavar="NAME", help=text)
     text = "give instances without an inside, such as a border's pixels with a neighbor's id, to their neighbors"
     sub.add_argument("--merge-slivers", action="store_true", help=text)
-    share = {"low": 0, "high": 0.9, "words": ()}
-    text = "share of the photos, drawn by chance, that go to val (default: 0.1)"
-    sub.add_argument("--val", type=reader("val", 0.1, share), default=0.1, metavar="X", help=text)
+    _option(sub, "val", 0.1, "share of the photos, drawn by chance, that go to val", low=0, high=0.9)
     _option(sub, "seed", 0, "seed of that chance", low=0)
 
     sub = command("report", "report", "check a data set folder, and show its pictures and classes")
@@ -138,8 +136,8 @@ def parser():
     _data_options(sub, "toy_town", remembered=True)
     _option(sub, "out", "runs/inade", "the folder for losses, previews, checkpoint and model")
     _option(sub, "steps", 2000, "number of steps to train now; with --resume, in addition to those done", low=1)
-    text = "steps from one measurement on the val split to the next; the best model is kept (default: 0, for none)"
-    sub.add_argument("--evaluate_every", type=reader("evaluate_every", 0, ANY), default=0, metavar="N", help=text)
+    text = "steps from one measurement on the val split to the next; the best model is kept; 0 for none"
+    _option(sub, "evaluate_every", 0, text, low=0)
     text = "a perceptual loss: vgg19, the paper's, or lite0, whose weights come with make lab; with --lambda_perceptual"
     sub.add_argument("--perceptual", choices=("vgg19", "lite0"), metavar="NAME", help=text)
     text = "VGG19's weights, torchvision's .pth or a .safetensors (default: Paddle downloads its own, 550 MB)"
@@ -236,15 +234,15 @@ def _item_options(command, scenes):
     _option(command, "scenes", scenes, "without --items: so many, from the first one on; 0 for all", low=0)
 
 
-def _option(command, name, default, text, low=None):
+def _option(command, name, default, text, low=None, high=None):
     """Add an option of the default's type, with the default in its help. None: a name that may be left out.
 
-    low: the least value of a number.
+    low, high: the least and the largest value of a number.
     """
     kind = str if default is None else type(default)
     if default is not None:
         text = f"{text} (default: {default})"
-    read = kind if low is None else reader(name, default, {"low": low, "high": None, "words": ()})
+    read = kind if low is None else reader(name, default, ANY | {"low": low, "high": high})
     command.add_argument(f"--{name}", type=read, default=default, metavar=_METAVARS[kind], help=text)
 
 

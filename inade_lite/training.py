@@ -14,9 +14,7 @@ look real. The first ties the look of an instance to its noise; the second makes
 """
 
 import contextlib
-import csv
 import functools
-import io
 import itertools
 import math
 import os
@@ -38,7 +36,7 @@ from .config import MAY_CHANGE, TrainConfig
 from .data.batches import augment, batches, collate
 from .data.images import to_uint8
 from .discriminator import MultiscaleDiscriminator
-from .files import naming, png, write_file
+from .files import csv_text, make_folder, naming, png, write_file
 from .generator import start
 from .maps import Layout
 from .methods import find_method
@@ -168,7 +166,7 @@ class Trainer:
     def _generator_step(self, layout, scene, real):
         """Train generator and encoder. Returns the pictures [N, 3, H, W] and the loss terms."""
         config = self.config
-        known = self._known(real)
+        known = self._known(len(real))
         fake, params = self._generate(layout, real)
         fake_pair = paddle.concat([scene, fake], axis=1)  # [N, L + 1 + 3, H, W]
         # The generator learns through the discriminator, which does not learn here.
@@ -203,7 +201,7 @@ class Trainer:
     def _generate(self, layout, real):
         """Pictures [N, 3, H, W] from fresh noise, and the NoiseParams that remapped the noise of the known ones."""
         noise, latent = start(self.generator, layout)  # [N, I, 2, Z], [N, latent_dim]
-        known = self._known(real)
+        known = self._known(len(real))
         if self.encoder is None or not known:
             return self.generator(layout, noise, latent), None
         params = self.encoder(real[:known], layout[:known])
@@ -214,11 +212,11 @@ class Trainer:
         latent = paddle.concat([known_latent, latent[known:]])
         return self.generator(layout, noise, latent), params
 
-    def _known(self, real):
-        """How many pictures of a batch, counted from the front, are to be rebuilt: the encoder remaps their noise."""
+    def _known(self, count):
+        """How many of so many pictures, counted from the front, are to be rebuilt: the encoder remaps their noise."""
         share = 1 - self.config.plain_share
         # Of a single picture, half would be none: encoder and features would never learn.
-        return max(1, round(len(real) * share)) if share else 0
+        return max(1, round(count * share)) if share else 0
 
     def _discriminator_step(self, scene, fake, real):
         """Train the discriminator. Returns the loss terms.
@@ -289,7 +287,7 @@ class Trainer:
             augment=self._augment(),
             workers=config.workers,
         )
-        self._tell(signs.of_settings(config, self._known(range(config.batch_size)), self.method.level))
+        self._tell(signs.of_settings(config, self._known(config.batch_size), self.method.level))
         start_time = time.perf_counter() - self.seconds
         last = self.steps_done + steps
         if self.steps_done == 0 and 0 in preview_at:
@@ -301,7 +299,7 @@ class Trainer:
                 self.seconds = time.perf_counter() - start_time
                 if self.steps_done % config.log_every == 0:
                     row = self._log(folder)
-                    self._tell(signs.of_losses(self.history, config, self._known(range(config.batch_size))))
+                    self._tell(signs.of_losses(self.history, config, self._known(config.batch_size)))
                     bar.set_postfix({name: f"{row[name]:.2f}" for name in self._unlogged})
                     self._unlogged = {}
                 bar.update()
@@ -341,7 +339,7 @@ class Trainer:
         self.history.append(row)
         if folder:
             with naming(folder / LOSSES), open(folder / LOSSES, "a", newline="") as file:
-                file.write(_csv([row], header=len(self.history) == 1))
+                file.write(csv_text([row], header=len(self.history) == 1))
         return row
 
     def _means(self):
@@ -538,7 +536,8 @@ class Trainer:
         if folder.resolve() not in self._own_folders:
             refuse_a_run(folder)
         self._own_folders.add(folder.resolve())
-        write_file(folder / LOSSES, _csv(self.history).encode())  # whole or not at all: a kill must not lose the log
+        # Whole or not at all: a kill must not lose the log.
+        write_file(folder / LOSSES, csv_text(self.history).encode())
 
 
 @contextlib.contextmanager
@@ -547,8 +546,7 @@ def _alone(folder):
 
     The system lets go of the lock of a process that has died, however it died.
     """
-    with naming(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     owner = folder / OWNER
     lock = FileLock(folder / LOCK, timeout=0)
     with naming(folder / LOCK):
@@ -630,17 +628,6 @@ def refuse_a_run(folder):
         raise ValueError(
             f"{folder} holds a run already; go on with it (Trainer.resume, or train --resume), or name another folder"
         )
-
-
-def _csv(rows, header=True):
-    """Dicts with the same keys as lines of a CSV file, with their names in front of the first one."""
-    file = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(file, list(rows[0]))
-        if header:
-            writer.writeheader()
-        writer.writerows(rows)
-    return file.getvalue()
 
 
 # ---- What a step does to a network for a moment

@@ -1,7 +1,7 @@
 """Files as a stranger may send them, by the hundred thousand: `make fuzz`.
 
     python -m reliability.fuzz                    all targets, a process each; writes reliability/fuzz.json
-    python -m reliability.fuzz torch 2000 0       2,000 inputs made by hypothesis from seed 0
+    python -m reliability.fuzz torch made 2000    2,000 inputs made by hypothesis; --seed 1 makes others
     python -m reliability.fuzz torch again FILE   one input again: what was found lies in runs/fuzz/
 
 Every input either reads, and then is what it must be, or ends in one error that names the file. Anything else is a
@@ -96,8 +96,10 @@ class Target:
 
     suffix = ""
     told = (ValueError,)
+    names_file = True
 
-    def read(self, path):
+    def read(self, path, is_made=False):
+        """is_made: whether the file was made whole, with nothing but FILLING in its storages."""
         raise NotImplementedError
 
 
@@ -225,7 +227,7 @@ class Street(Target):
 
 
 class Outlines(Target):
-    """`from_coco`, `from_labelme` and `from_cityscapes`, by the suffix of the key: maps of the photo's size."""
+    """`from_coco`, `from_labelme` and `from_cityscapes`, all three for each file: maps of the photo's size."""
 
     suffix = ".json"
     told = (ValueError, OSError)
@@ -237,28 +239,28 @@ class Outlines(Target):
             kinds.append(inputs.changed_json(good, tuple(good)))
         self.made = st.one_of(kinds).map(lambda told: json.dumps(told).encode())
         self.good = [json.dumps(good).encode() for good in inputs.OUTLINES.values()]
-        self.folder = WORK / f"outlines.{os.getpid()}"
+        folder = WORK / f"outlines.{os.getpid()}"
+        # Where each tool has its file, and what reads it.
+        self.readers = {
+            folder / "coco/instances.json": sources.from_coco,
+            folder / "labelme/a.json": lambda photos, path: sources.from_labelme(photos, path.parent),
+            folder / "cityscapes/a_polygons.json": lambda photos, path: sources.from_cityscapes(photos, path.parent),
+        }
+        for path in self.readers:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (path.parent / "a.png").write_bytes(png(np.zeros([6, 8, 3], np.uint8)))
 
     def read(self, path, is_made=False):
-        """The file, as each of the three tools would have written it."""
-        for folder in ("labelme", "cityscapes"):
-            (self.folder / folder).mkdir(parents=True, exist_ok=True)
-        (self.folder / "labelme/a.png").write_bytes(png(np.zeros([6, 8, 3], np.uint8)))
-        for copy in (path, self.folder / "labelme/a.json", self.folder / "cityscapes/a_polygons.json"):
-            if copy != path:
-                shutil.copyfile(path, copy)
+        for copy, open_source in self.readers.items():
+            shutil.copyfile(path, copy)
             try:
-                if copy == path:
-                    source = sources.from_coco(self.folder, copy)
-                else:
-                    open_source = sources.from_labelme if copy.name == "a.json" else sources.from_cityscapes
-                    source = open_source(copy.parent, copy.parent)
+                source = open_source(copy.parent, copy)
                 for scene in source.scenes:
                     label, instance = scene.draw(6, 8)
                     assert label.shape == instance.shape == (6, 8)
                     assert label.max() < len(source.class_names) and instance.min() >= 0
             except self.told as error:
-                assert_told(error, copy if str(copy) in str(error) else copy.parent)
+                assert_told(error, copy.parent)
 
 
 TARGETS = {
@@ -295,7 +297,7 @@ def judge(target, content, path, is_made=False):
             target.read(path, is_made)
     except target.told as error:
         try:
-            assert_told(error, path, getattr(target, "names_file", True))
+            assert_told(error, path, target.names_file)
         except AssertionError as wrong:
             return str(wrong)
     except AssertionError as wrong:
@@ -324,6 +326,9 @@ def _alarm():
 
 # ---- Many inputs, in a process of their own
 
+# Settings of hypothesis: what it remembers of earlier runs, and what it finds slow, does not matter here.
+FREE = {"database": None, "deadline": None, "suppress_health_check": list(hypothesis.HealthCheck)}
+
 
 class Run:
     """Inputs for one target, counted; each finding is kept as a file."""
@@ -333,7 +338,6 @@ class Run:
         self.target = TARGETS[name]()
         self.path = WORK / f"{name}.{os.getpid()}{self.target.suffix}"
         self.count = 0
-        self.read = 0
         self.slowest = 0.0
         self.findings = {}
         self.before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -366,13 +370,7 @@ def made(name, count, seed):
     run = Run(name)
 
     @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=[hypothesis.Phase.generate],
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
+    @hypothesis.settings(max_examples=count, phases=[hypothesis.Phase.generate], **FREE)
     @hypothesis.given(run.target.made)
     def every(content):
         run.take(content, is_made=True)
@@ -381,14 +379,20 @@ def made(name, count, seed):
     run.report()
 
 
-def changed(name, count, seed):
-    """So many good files with one to four changes of their structure."""
-    run = Run(name)
+def changes(target, count, seed):
+    """Yields so many good files of a target with one to four changes of their structure."""
     source = random.Random(seed)
     for _ in range(count):
-        content = source.choice(run.target.good)
+        content = source.choice(target.good)
         for _ in range(source.randint(1, 4)):
-            content = run.target.mutated(content, source)
+            content = target.mutated(content, source)
+        yield content
+
+
+def changed(name, count, seed):
+    """Such files, judged."""
+    run = Run(name)
+    for content in changes(run.target, count, seed):
         run.take(content)
     run.report()
 

@@ -125,8 +125,11 @@ def look(folder, before, every):
     before: the steps that its checkpoint had. every: the steps from one checkpoint to the next.
     """
     wrong = []
+    done, known = 0, []
     try:
-        done = steps_done(folder)
+        if (folder / CHECKPOINT).exists():
+            metadata = read_tensors(folder / CHECKPOINT)[1]
+            done, known = metadata["steps"], [row["step"] for row in metadata["history"]]
     except (ValueError, OSError) as error:
         return [f"the checkpoint: {error}"]
     if (folder / BEFORE).exists():
@@ -139,10 +142,8 @@ def look(folder, before, every):
     rows = logged(folder)
     if rows and rows[-1] - done > every:
         wrong.append(f"step {rows[-1]} was logged, step {done} saved")
-    if (folder / CHECKPOINT).exists():
-        known = [row["step"] for row in read_tensors(folder / CHECKPOINT)[1]["history"]]
-        if rows[: len(known)] != known:
-            wrong.append(f"the log has the steps {rows}, the checkpoint knows {known}")
+    if rows[: len(known)] != known:
+        wrong.append(f"the log has the steps {rows}, the checkpoint knows {known}")
     return wrong
 
 

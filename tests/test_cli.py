@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import shlex
+import shutil
 import signal
 from pathlib import Path
 
@@ -354,3 +355,12 @@ def test_a_preset_makes_pictures_of_the_size_of_the_authors_generator(preset):
     il.TrainConfig(**settings)  # no setting is out of its range
     side = settings.get("crop")
     assert (size if side is None else (side, side)) == il.PRESETS[preset].image_size
+
+
+@pytest.mark.parametrize("line", ["report", "sample --model {photos}/run/model.safetensors"])
+def test_a_val_that_is_damaged_is_told_and_not_passed_over(line, photos, tmp_path):
+    shutil.copytree(photos / "set", tmp_path / "set")
+    shutil.copytree(tmp_path / "set/train", tmp_path / "set/val")
+    (tmp_path / "set/val/labels/train_00001.png").unlink()
+    with pytest.raises(SystemExit, match=r"val/labels/train_00001\.png is missing"):
+        run(f"{line.format(photos=photos)} --data {tmp_path}/set --size 32 --out {tmp_path}/out")

@@ -21,6 +21,7 @@ from set_folders import save
 from inade_lite.data import FolderDataset, batches, collate, summarize, write_folder
 from inade_lite.data.images import read_image
 from inade_lite.data.toy_town import ToyTown
+from reliability.inputs import png_chunk
 
 PACK = ROOT / "data/toy_town"
 KEYS = ("image", "label", "instance")
@@ -487,12 +488,9 @@ def black_png(side, channels):
     row = bytes(1 + side * channels)
     packer = zlib.compressobj(1)
     packed = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-
-    def chunk(name, content):
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
     header = struct.pack(">2I5B", side, side, 8, {1: 0, 3: 2}[channels], 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    chunks = (b"IHDR", header), (b"IDAT", packed), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
 def large_folder(root, side, count):

@@ -1,8 +1,5 @@
 """The fast part of `make fuzz`: a few hundred files of each kind, always the same, and those that were found."""
 
-import random
-
-import hypothesis
 import pytest
 from hypothesis import given, settings
 
@@ -28,13 +25,7 @@ def test_files_made_whole_are_read_or_told(target):
     name, reader, folder = target
     path = folder / f"made{reader.suffix}"
 
-    @settings(
-        max_examples=COUNT[name],
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
+    @settings(max_examples=COUNT[name], derandomize=True, **fuzz.FREE)
     @given(reader.made)
     def every(content):
         assert fuzz.judge(reader, content, path, is_made=True) == ""
@@ -45,11 +36,7 @@ def test_files_made_whole_are_read_or_told(target):
 @pytest.mark.filterwarnings("ignore")
 def test_good_files_that_were_changed_are_read_or_told(target):
     name, reader, folder = target
-    source = random.Random(0)
-    for _ in range(COUNT[name]):
-        content = source.choice(reader.good)
-        for _ in range(source.randint(1, 4)):
-            content = reader.mutated(content, source)
+    for content in fuzz.changes(reader, COUNT[name], seed=0):
         assert fuzz.judge(reader, content, folder / f"changed{reader.suffix}") == ""
 
 

@@ -48,7 +48,7 @@ def test_a_disk_that_is_read_only_from_some_write_on(name, share, refusal, tmp_p
     monkeypatch.setattr(disks, "DISK", tmp_path)
     writes = {"make-data": 56, "train": 55, "sample": 4}[name]
     refusal.left = int(share * writes)
-    ended, _ = disks.run(name)
+    ended = disks.run(name)
     assert refusal.left < 0  # it was refused something
     refusal.left = None
     assert [text for text in disks.wrong_of(ended, {}) if not text.endswith("left behind")] == []

@@ -22,7 +22,7 @@ import numpy as np
 from tqdm.auto import tqdm
 from tqdm.contrib.concurrent import thread_map
 
-from ..files import naming, parse_json, png, write_file
+from ..files import make_folder, png, read_json, write_file
 from ..maps import compact_instances
 from .images import (
     PHOTO_MODES,
@@ -39,6 +39,14 @@ from .images import (
 from .slivers import slivers
 
 UNLABELLED = "unlabelled"
+
+
+class NoSplit(FileNotFoundError):
+    """A data set is there, but it has nothing of this split.
+
+    >>> issubclass(NoSplit, OSError)
+    True
+    """
 
 
 # ---- The description of the classes, dataset.json
@@ -100,14 +108,11 @@ def default_colors(count):
 def _read_json_object(path):
     """The dict that a JSON file holds."""
     try:
-        text = Path(path).read_text("utf-8")
+        content = read_json(path)
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{path} is missing; it describes the classes, see inade_lite/data/folders.py"
         ) from None
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid UTF-8: {error}") from error
-    content = parse_json(text, path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}; expected an object with the key 'class_names', ...")
     return content
@@ -208,13 +213,13 @@ def match(title, *kinds):
     return files
 
 
-def check_size(path, array, other, what="its image"):
-    """ValueError if two arrays [H, W, ...] differ in H or W; path is the first's, `what` says what the other is.
+def check_size(path, shape, other, what="its image"):
+    """ValueError if two shapes [H, W, ...] differ in H or W; path is the first's, `what` says what the other is.
 
-    >>> check_size("labels/one.png", np.zeros((2, 3)), np.zeros((2, 3, 3)))
+    >>> check_size("labels/one.png", (2, 3), (2, 3, 3))
     """
-    height, width = array.shape[:2]
-    other_height, other_width = other.shape[:2]
+    height, width = shape[:2]
+    other_height, other_width = other[:2]
     if (height, width) != (other_height, other_width):
         raise ValueError(
             f"{path} is {width}×{height} (width × height), {what} {other_width}×{other_height}; export both at one size"
@@ -367,7 +372,7 @@ class FileDataset:
                 maps[instance_path] = instance
             for path, ids in maps.items():
                 if not self.fits(image, ids):
-                    attempt(check_size, path, ids, image)
+                    attempt(check_size, path, ids.shape, image.shape)
         return image, label, instance, errors
 
     def _read_classes(self, path):
@@ -433,7 +438,7 @@ class FolderDataset(FileDataset):
         folder = self.root / self.split
         if not folder.is_dir():
             splits = sorted(entry.name for entry in self.root.iterdir() if entry.is_dir())
-            raise FileNotFoundError(f"there is no split {self.split!r} in {self.root}; its folders: {splits}")
+            raise NoSplit(f"there is no split {self.split!r} in {self.root}; its folders: {splits}")
         kinds = [StemFiles(folder / "images", *PHOTOS), StemFiles(folder / "labels", ".png")]
         has_instances = (folder / "instances").is_dir()
         if has_instances:
@@ -531,27 +536,63 @@ def write_folder(dataset, root, split, indices=None):
     if any((root / split).glob("*/*")):
         raise ValueError(f"{root / split} has files already; remove them or write to another folder")
 
-    for kind in ("images", "labels", "instances"):
-        with naming(root / split / kind):
-            (root / split / kind).mkdir(parents=True, exist_ok=True)
-    # json.dumps with an indent would give each number of a color a line of its own.
-    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in description.items()]
-    text = "{\n" + ",\n".join(lines) + "\n}\n"
-    write_file(root / "dataset.json", text.encode())
+    make_split(root / split)
+    write_description(root, description)
     if indices is None:
         indices = range(len(dataset))
     for i in indices:
         _write_item(dataset[i], root / split)
 
 
+def make_split(folder):
+    """Make the folders of a split.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> make_split(folder)
+    >>> sorted(path.name for path in folder.iterdir())
+    ['images', 'instances', 'labels']
+    """
+    for kind in ("images", "labels", "instances"):
+        make_folder(folder / kind)
+
+
+def write_description(root, description):
+    """Write the dict that `read_description` reads as <root>/dataset.json, a line for each key.
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> write_description(root, {"class_names": ["sky"], "ignore_index": None})
+    >>> read_description(root / "dataset.json")["class_names"]
+    ['sky']
+    """
+    # json.dumps with an indent would give each number of a color a line of its own.
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in description.items()]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    write_file(Path(root) / "dataset.json", text.encode())
+
+
 def _write_item(item, folder):
     """The three files of an item."""
-    small = item["instance"].max() < 256
-    instance_type = np.uint8 if small else np.uint16
+    write_maps(folder, item["name"], to_uint8(item["image"]), item["label"], item["instance"], optimize=True)
+
+
+def write_maps(folder, name, image, label, instance, optimize=False):
+    """Write a picture, uint8 [H, W, 3], and its maps [H, W] into a split's folders. optimize: smaller files, slowly.
+
+    Instance maps have 8 bits, or 16 where there are more than 256 of them.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> make_split(folder)
+    >>> write_maps(folder, "one", np.zeros([4, 4, 3], np.uint8), *np.zeros([2, 4, 4], int))
+    >>> (folder / "labels/one.png").exists()
+    True
+    """
     pixels = {
-        "images": to_uint8(item["image"]),
-        "labels": item["label"].astype(np.uint8),
-        "instances": item["instance"].astype(instance_type),
+        "images": image,
+        "labels": label.astype(np.uint8),
+        "instances": instance.astype(np.uint8 if instance.max() < 256 else np.uint16),
     }
     for kind, array in pixels.items():
-        write_file(folder / kind / f"{item['name']}.png", png(array, optimize=True))
+        write_file(folder / kind / f"{name}.png", png(array, optimize=optimize))

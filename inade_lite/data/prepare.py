@@ -1,14 +1,12 @@
 """From photos and what was drawn on them to a data set folder: shrunk once, cut, dealt into train and val."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 from tqdm.contrib.concurrent import thread_map
 
-from ..files import naming, png, write_file
 from ..maps import compact_instances
-from .folders import default_colors, listed
+from .folders import default_colors, listed, make_split, write_description, write_maps
 from .images import height_width, read_image, resize_image, resize_map
 from .slivers import merge_slivers
 from .sources import UNLABELLED
@@ -38,9 +36,8 @@ def prepare(source, out, size, how="crop", val=0.1, seed=0, merge=False):
 
     size: of the pictures, an int or (H, W). how: one of FITS. val: the share of the scenes, drawn by chance from the
     seed, that go to val; of two scenes or more, each split gets one. merge: whether slivers join their neighbors, see
-    `data.slivers`. Photos are read and shrunk by several threads; one
-    ValueError lists all that is wrong with any file, and then nothing is written of those scenes. ValueError, too, if
-    there is a data set already.
+    `data.slivers`. Photos are read and shrunk by several threads. One ValueError lists all that is wrong with any file,
+    and then nothing is written of those scenes; ValueError, too, if there is a data set already, or for another `how`.
 
     >>> import tempfile, inade_lite as il
     >>> from inade_lite.data.sources import from_maps
@@ -52,13 +49,13 @@ def prepare(source, out, size, how="crop", val=0.1, seed=0, merge=False):
     """
     out = Path(out)
     size = height_width(size, "size")
+    if how not in FITS:
+        raise ValueError(f"how={how!r}: expected one of {', '.join(FITS)}")
     if (out / "dataset.json").exists():
         raise ValueError(f"{out} holds a data set already; name another folder")
     splits = _dealt(len(source.scenes), val, seed)
     for split in set(splits):
-        for kind in ("images", "labels", "instances"):
-            with naming(out / split / kind):
-                (out / split / kind).mkdir(parents=True, exist_ok=True)
+        make_split(out / split)
 
     def write(k):
         try:
@@ -77,7 +74,7 @@ def prepare(source, out, size, how="crop", val=0.1, seed=0, merge=False):
         "ignore_index": UNLABELLED if len(names) < UNLABELLED else None,
     }
     # Last, so that a folder without it was not finished.
-    write_file(out / "dataset.json", (json.dumps(description) + "\n").encode())
+    write_description(out, description)
     return {split: splits.count(split) for split in ("train", "val") if split in splits}
 
 
@@ -86,8 +83,8 @@ def _dealt(count, val, seed):
     if count == 0:
         raise ValueError("there are no photos")
     of_val = min(max(1, round(val * count)), count - 1) if val else 0
-    chosen = np.random.default_rng(seed).permutation(count)[:of_val]
-    return ["val" if k in set(chosen.tolist()) else "train" for k in range(count)]
+    chosen = set(np.random.default_rng(seed).permutation(count)[:of_val].tolist())
+    return ["val" if k in chosen else "train" for k in range(count)]
 
 
 def _write_scene(scene, folder, size, how, num_classes, merge):
@@ -102,10 +99,4 @@ def _write_scene(scene, folder, size, how, num_classes, merge):
     if merge:  # at this size, since shrinking makes slivers, too
         label, instance = merge_slivers(label, instance)
         instance = compact_instances(label, instance)
-    pixels = {
-        "images": fit(image, size, how, resize_image),
-        "labels": label.astype(np.uint8),
-        "instances": instance.astype(np.uint8 if instance.max() < 256 else np.uint16),
-    }
-    for kind, array in pixels.items():
-        write_file(folder / kind / f"{scene.name}.png", png(array))
+    write_maps(folder, scene.name, fit(image, size, how, resize_image), label, instance)

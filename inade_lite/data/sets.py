@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .folders import FileDataset, FolderDataset, StemFiles, check_size, listed, match
+from .folders import FileDataset, FolderDataset, NoSplit, StemFiles, check_size, listed, match
 from .images import PHOTOS, open_image
 
 CLASSES = Path(__file__).parent / "classes"
@@ -62,7 +62,7 @@ class PublishedDataset(FileDataset):
             raise ValueError(f"split is {self.split!r}; {type(self).__name__} has {', '.join(self.splits)}")
         files = self.find_split(self.splits[self.split])
         if not files:
-            raise FileNotFoundError(f"there is nothing of split {self.split!r} in {self.root}; {self.expected()}")
+            raise NoSplit(f"there is nothing of split {self.split!r} in {self.root}; {self.expected()}")
         return files
 
     def find_split(self, split):
@@ -282,7 +282,7 @@ class CelebAMaskHQ(PublishedDataset):
             mask = np.asarray(image.convert("L")) > 0
             if label is None:
                 label = np.zeros(mask.shape, np.uint8)
-            check_size(part, mask, label, "another part")
+            check_size(part, mask.shape, label.shape, "another part")
             label[mask] = k
         return label
 

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..files import parse_json
-from .folders import StemFiles, listed, match
+from ..files import read_json
+from .folders import StemFiles, check_size, listed, match
 from .images import PHOTOS, open_image, read_map
 
 BACKGROUND = "background"
@@ -107,10 +107,7 @@ def _object(path, *keys):
     """The dict of a JSON file, which must have these keys."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} is no file; give the JSON with {', '.join(keys)}")
-    try:
-        content = parse_json(Path(path).read_text("utf-8"), path)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not valid UTF-8: {error}") from error
+    content = read_json(path)
     if not isinstance(content, dict) or any(key not in content for key in keys):
         raise ValueError(f"{path}: expected an object with {', '.join(keys)}")
     return content
@@ -164,9 +161,7 @@ def _read_maps(label_path, instance_path=None):
         label = read_map(label_path, MAP_MODES)
         instance = label if instance_path is None else read_map(instance_path, MAP_MODES)
         for path, ids in ((label_path, label), (instance_path, instance)):
-            if ids.shape != (height, width):
-                found = f"{ids.shape[1]}×{ids.shape[0]} (width × height)"
-                raise ValueError(f"{path} is {found}, its photo {width}×{height}; export both at one size")
+            check_size(path, ids.shape, (height, width), "its photo")
         if label.max() > UNLABELLED:
             raise ValueError(f"{label_path}: class id {label.max()}; expected 0 to 254, or 255 for unlabelled pixels")
         return label.astype(np.uint8), instance.astype(np.int64)
@@ -254,8 +249,7 @@ def _panoptic(path, annotation, class_of, height, width):
     png = Path(path).with_suffix("") / annotation["file_name"]
     image = open_image(png, ["RGB"], lambda mode: "the segments are colors", as_shown=False)
     colors = np.asarray(image).astype(np.int64)
-    if colors.shape[:2] != (height, width):
-        raise ValueError(f"{png} is {image.width}×{image.height} (width × height), its photo {width}×{height}")
+    check_size(png, colors.shape, (height, width), "its photo")
     segments = colors @ (1, 256, 65536)
     label = np.zeros([height, width], np.uint8)
     for segment in annotation["segments_info"]:

@@ -9,7 +9,7 @@ import paddle
 import safetensors
 from safetensors.numpy import save
 
-from ..files import naming, parse_json, write_file
+from ..files import make_folder, parse_json, write_file
 
 # What Paddle's Adam keeps of each parameter: the averages of its gradient and of the gradient's square, and the powers
 # of beta1 and beta2 that correct their start at zero.
@@ -28,8 +28,7 @@ def write_tensors(path, tensors, metadata, before=None):
     [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
     path = Path(path)
-    with naming(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_file(path, save(tensors, {"metadata": json.dumps(metadata), "sha256": digest(tensors)}), before)
 
 
