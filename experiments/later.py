@@ -26,7 +26,8 @@ from inade_lite.later import LATER, LEARNERS, load_later, save_later
 from inade_lite.setup.runtime import cpu_model
 from inade_lite.training import CHECKPOINT, MODEL
 
-from .runs import RESULTS, ROOT, SAMPLES, SCENES, TRAIN_SCENES, data_version, moved, write_record
+from .runs import RESULTS, ROOT, SAMPLES, SCENES, data_version, moved, write_record
+from .tries import TRAIN_SCENES
 
 WORK = ROOT / "runs/later"
 

@@ -22,6 +22,7 @@ import paddle
 
 from inade_lite import metrics
 from inade_lite.data.painted import StrokeTown
+from inade_lite.data.sketches import suited
 from inade_lite.files import write_file
 from inade_lite.methods import METHODS
 from inade_lite.setup.runtime import cpu_model
@@ -29,14 +30,11 @@ from inade_lite.weights.pretrained import PRETRAINED
 from inade_lite.weights.tensors import load_state, read_tensors
 
 from .towns import TOWNS
-from .tries import POSITIONS, START, TRIES, TRY_SAMPLES, TRY_SCENES, Run, settings
+from .tries import POSITIONS, START, STUDIES, TRIES, TRY_SAMPLES, TRY_SCENES, Run, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data/results"
 WORK = ROOT / "runs/pretrain"
-
-# Drawn on the fly, so that no scene is seen twice at the common budget.
-TRAIN_SCENES = 32000
 
 # What is measured of each run.
 SCENES = 256
@@ -91,7 +89,7 @@ RUNS = _all_runs()
 TRUTHS = {"truth": Run({}, steps=0), "truth_128": Run({}, steps=0, size=128)}
 
 # Everything that leaves a record.
-RECORDED = TRUTHS | RUNS | TRIES
+RECORDED = TRUTHS | RUNS | TRIES | STUDIES
 
 
 def record_path(name):
@@ -101,7 +99,11 @@ def record_path(name):
     >>> record_path("spade.rates").parts[-4:]
     ('data', 'results', 'tries', 'spade.rates.json')
     """
-    folder = RESULTS / "tries" if name in TRIES else RESULTS
+    folder = RESULTS
+    if name in TRIES:
+        folder = RESULTS / "tries"
+    elif name in STUDIES:
+        folder = RESULTS / "studies"
     return folder / f"{name}.json"
 
 
@@ -139,7 +141,7 @@ def train(name):
     run = RECORDED[name]
     folder = WORK / name
     new_train, new_val = TOWNS[run.town]
-    town = new_train("train", run.size, length=TRAIN_SCENES)
+    town = new_train("train", run.size, length=run.scenes)
     val = new_val("val", run.size)
     preview = [val[i] for i in range(8)]
     config = il.TrainConfig(**run.fields)
@@ -161,7 +163,7 @@ def train(name):
         "data": data_version(val),
         "town": run.town,
         "start": run.start,
-        "train_scenes": TRAIN_SCENES,
+        "train_scenes": run.scenes,
         "command": f"python -m experiments.runs {name}",
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
     }
@@ -184,6 +186,7 @@ def begin_with(trainer, path):
 
 def moved(generator, stored, dataset, scenes=32):
     """How far half precision, in which a generator was stored, moves a pixel at most, in units of 0..255."""
+    dataset = suited(dataset, generator)
     batch = il.collate([dataset[i] for i in range(scenes)])
     layout = il.Layout.of(batch, dataset)
     before = il.sample(generator, layout, 0)

@@ -10,6 +10,9 @@ import inade_lite as il
 # The common budget of a run: 17 minutes for INADE on one core, see the training log.
 STEPS = 2000
 
+# Drawn on the fly, so that no scene is seen twice at the common budget.
+TRAIN_SCENES = 32000
+
 # Of a try, and how it is measured.
 TRY_STEPS = 1000
 TRY_SCENES = 64
@@ -23,7 +26,7 @@ class Run(NamedTuple):
     """One training. fields: what differs from TrainConfig's defaults; ships_as: its name in data/pretrained.
 
     town: a name in `TOWNS`, what it is trained on and measured on. size: the side of its pictures. start: the shipped
-    model whose weights it begins with, by default fresh ones.
+    model whose weights it begins with, by default fresh ones. scenes: how many different ones it is trained on.
 
     >>> from experiments.tries import Run
     >>> Run({"method": "spade"}).steps
@@ -36,6 +39,7 @@ class Run(NamedTuple):
     town: str = "town"
     size: int = 64
     start: str = ""
+    scenes: int = TRAIN_SCENES
 
 
 def settings(method, seed=0, **more):
@@ -135,6 +139,34 @@ def failures():
     }
     return {f"failures.{name}": Run(settings("inade", **change), FAILURE_STEPS) for name, change in changes.items()}
 
+
+def few():
+    """INADE trained on few scenes, without and with differentiable augmentation, {name: Run}.
+
+    >>> from experiments.tries import few
+    >>> list(few())[:2]
+    ['few.16.none', 'few.16.all']
+    """
+    found = {}
+    for scenes in (16, 100, 1000):
+        for policy in ("none", "all"):
+            fields = settings("inade", diff_augment=policy)
+            found[f"few.{scenes}.{policy}"] = Run(fields, scenes=scenes)
+    return found
+
+
+def sketches():
+    """INADE that draws by sketches, too, {name: Run}; inade_0 and inade_1 are the same without.
+
+    >>> from experiments.tries import sketches
+    >>> list(sketches())
+    ['sketch.0', 'sketch.1']
+    """
+    return {f"sketch.{seed}": Run(settings("inade_sketch", seed)) for seed in range(2)}
+
+
+# What is compared beside the table.
+STUDIES = few() | sketches()
 
 TRIES = {name: run for method in START for name, run in tries(method).items()} | ideas() | failures()
 

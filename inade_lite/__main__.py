@@ -156,6 +156,7 @@ def parser():
     _item_options(sub, 8)
     _option(sub, "label", None, "instead of a data set: the gray PNG of one label map")
     _option(sub, "instance", None, "with --label: the gray PNG of its instance map")
+    _option(sub, "sketch", None, "with --label, for a model that draws by sketches: the drawing, dark on white")
     _option(sub, "samples", 4, "number of samples of each scene", low=1)
     _option(sub, "seed", 0, "seed of noise and latent", low=0)
     _option(sub, "out", "samples.png", "the figure's file; or a folder, for single pictures")

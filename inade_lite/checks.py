@@ -89,6 +89,10 @@ def expect_item(item, of="the item"):
         if not is_map or ids.shape != image.shape[1:]:
             expected = f"integers {list(image.shape[1:])}, as its image"
             raise ValueError(f"{of}: its {key} is {_kind(ids)}, expected {expected}")
+    sketch = item.get("sketch", np.zeros(image.shape[1:], np.float32))
+    if not isinstance(sketch, np.ndarray) or sketch.dtype != np.float32 or sketch.shape != image.shape[1:]:
+        expected = f"float32 {list(image.shape[1:])}, as its image"
+        raise ValueError(f"{of}: its sketch is {_kind(sketch)}, expected {expected}")
 
 
 def _kind(value):

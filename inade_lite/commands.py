@@ -18,9 +18,10 @@ from .best import BEST, Best
 from .config import DATA_DEFAULTS, TrainConfig
 from .data.batches import collate
 from .data.folders import FileDataset, NoSplit, check_size, summarize, write_folder
-from .data.images import read_map, resize_map, to_uint8
+from .data.images import read_map, read_sketch, resize_map, resize_sketch, to_uint8
 from .data.prepare import prepare
 from .data.sets import SETS
+from .data.sketches import suited
 from .data.sources import SOURCES
 from .data.toy_town import ToyTown
 from .files import make_folder, png, read_json, write_file
@@ -175,7 +176,7 @@ def _keeper(options, trainer):
     if every == 0:
         return None, ()
     val = _open_dataset(options, "val", trainer.image_size)
-    keeper = Best(val, options.out, every, data=options.data, set=options.set)
+    keeper = Best(suited(val, trainer.method), options.out, every, data=options.data, set=options.set)
     last = trainer.steps_done + options.steps
     return keeper, range(trainer.steps_done // every * every + every, last + 1, every)
 
@@ -283,10 +284,11 @@ def _draw_map(options, model):
         instance = read_map(options.instance, FileDataset.instance_modes)
         check_size(options.instance, instance.shape, label.shape, "its label map")
     size = model.generator.image_size
+    sketch = _read_sketch(options, model, label.shape)
     label = resize_map(label, size)
     instance = compact_instances(label, resize_map(instance, size))
     try:
-        layout = Layout(label[None], instance[None], model.generator.num_classes)
+        layout = Layout(label[None], instance[None], model.generator.num_classes, sketch=sketch)
     except ValueError as error:
         raise ValueError(f"{options.label}: {error}") from None
     out = Path(options.out)
@@ -295,6 +297,19 @@ def _draw_map(options, model):
         picture = sample(model.generator, layout, options.seed + k)
         _write_picture(out / f"{Path(options.label).stem}_{k + 1}.png", picture[0])
     print(f"{out}: {options.samples} samples of {options.label}")
+
+
+def _read_sketch(options, model, size):
+    """What --sketch names, [1, H, W] at the model's size, or None where the model draws by none."""
+    if not model.generator.sketch:
+        if options.sketch is not None:
+            raise ValueError(f"--sketch: {options.model} draws by no sketch; leave it out")
+        return None
+    if options.sketch is None:
+        raise ValueError(f"{options.model} draws by a sketch, too; give a drawing, dark on white, as --sketch")
+    drawing = read_sketch(options.sketch)
+    check_size(options.sketch, drawing.shape, size, "its label map")
+    return resize_sketch(drawing, model.generator.image_size)[None]
 
 
 def reconstruct(options):
@@ -566,7 +581,7 @@ def _open_beside(options, model):
         dataset = _open_dataset(options, options.split, options.size)
     _refuse_other_classes(options.model, model, options.data, dataset)
     _refuse_another_size(options.model, model, dataset[0]["label"].shape, options.size)
-    return dataset
+    return suited(dataset, model.generator)
 
 
 def _open_first(options, size):

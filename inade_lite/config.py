@@ -120,6 +120,11 @@ class TrainConfig:
     crop: int = setting(
         0, "side of the square cut out of each picture at a random place, 0 for none; the paper: 256 of 286", low=0
     )
+    diff_augment: str = setting(
+        "none",
+        "change what the discriminator sees at random, for sets of few pictures: none, color, translation, cutout, all",
+        words=("none", "color", "translation", "cutout", "all"),
+    )
     flip: bool = setting(False, "mirror half of the pictures, as the paper does")
     workers: int = setting(
         0, "threads that read the next batches during a step; 4 for large photos", low=0, high=256, may_change=True

@@ -164,6 +164,7 @@ class FlowGenerator(nn.Layer):
     """
 
     level = "instance"  # what one draw of noise decides
+    sketch = False
     latent_dim = 0
 
     def __init__(self, num_classes, image_size, base_channels=48, steps=10):

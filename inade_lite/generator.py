@@ -83,6 +83,7 @@ class Generator(nn.Layer):
     """
 
     level = "instance"  # what one draw of noise decides; the generators of `methods` have other levels
+    sketch = False  # whether its layouts must have a sketch
 
     def __init__(
         self,

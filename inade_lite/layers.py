@@ -52,7 +52,8 @@ class INADE(nn.Layer):
         out = self.norm(x) * regions.paint(scale) + regions.paint(shift)  # painted: [N, R, C] -> [N, C, h, w]
         if sketch is not None:
             expect("sketch", sketch, len(layout), 1, None, None)
-            sketch = F.interpolate(sketch, x.shape[2:], mode="nearest")
+            if list(sketch.shape[2:]) != list(x.shape[2:]):
+                sketch = F.interpolate(sketch, x.shape[2:], mode="nearest")
             sketch = self.sketch_conv(sketch)
             both = paddle.concat([out, sketch], axis=1)  # [N, 2C, h, w]
             out = self.merge_conv(both)

@@ -63,7 +63,7 @@ def nearest_indices(source, target):
 
 
 def resize_nearest(maps, size):
-    """Integer maps, ndarray [N, H, W], at another size (h, w): [N, h, w].
+    """Maps, ndarray [N, H, W], at another size (h, w): [N, h, w].
 
     >>> resize_nearest(np.array([[[1, 2], [3, 4]]]), (1, 4)).tolist()
     [[[1, 1, 2, 2]]]
@@ -161,6 +161,7 @@ class Layout:
     label: class ids in 0..L-1, Tensor or ndarray [N, H, W] of any integer type.
     instance: instance ids in 0..I-1, likewise. Gaps are allowed, and an image need not have all ids.
     num_classes: L. num_instances: I, by default the largest id + 1.
+    sketch: lines inside of things, numbers in 0..1, Tensor or ndarray [N, H, W]; None if there are none.
     A ValueError names the wrong values, where they are, and the remedy.
 
     What depends on the maps alone (regions, resized maps, masks) is computed once for each size and kept, because all
@@ -172,7 +173,7 @@ class Layout:
     Layout(1 x 1 x 3, 2 classes, 4 instances)
     """
 
-    def __init__(self, label, instance, num_classes, num_instances=None):
+    def __init__(self, label, instance, num_classes, num_instances=None, sketch=None):
         self._label = _integer_map("label", label)
         self._instance = _integer_map("instance", instance)
         if self._label.shape != self._instance.shape:
@@ -191,6 +192,9 @@ class Layout:
             )
         _check_range("label", "num_classes", self._label, self.num_classes, "give unlabelled pixels an extra class")
         _check_range("instance", "num_instances", self._instance, self.num_instances, "see compact_instances")
+        self._sketch = None
+        if sketch is not None:
+            self._sketch = _sketch_array(sketch, self._label.shape)
         self._kept = {}
 
     @classmethod
@@ -202,7 +206,7 @@ class Layout:
         >>> len(il.Layout.of(il.collate([town[0], town[1]]), town))
         2
         """
-        return cls(batch["label"], batch["instance"], dataset.num_classes)
+        return cls(batch["label"], batch["instance"], dataset.num_classes, sketch=batch.get("sketch"))
 
     def __len__(self):
         return len(self._label)
@@ -224,18 +228,20 @@ class Layout:
         """The Layout of a slice of the images."""
         label = self._label[images]
         instance = self._instance[images]
-        part = self._with_maps(label, instance)
+        sketch = None if self._sketch is None else self._sketch[images]
+        part = self._with_maps(label, instance, sketch)
         if not len(part):
             raise ValueError(f"layout[{images.start}:{images.stop}] of {len(self)} images holds none")
         # The regions of these images are numbered already. This fills the cached property.
         part._regions = [array[images] for array in self._regions]
         return part
 
-    def _with_maps(self, label, instance):
+    def _with_maps(self, label, instance, sketch):
         """A Layout of other maps with ids in the same ranges, which need no check."""
         other = Layout.__new__(Layout)
         other._label = label
         other._instance = instance
+        other._sketch = sketch
         other.num_classes = self.num_classes
         other.num_instances = self.num_instances
         other._kept = {}
@@ -279,7 +285,7 @@ class Layout:
         """1 where one of the 4 neighbors belongs to another instance, else 0, float32 [N, 1, H, W]."""
 
         def make():
-            edges = _edges(self._instance)
+            edges = instance_edges(self._instance)
             edges = edges.astype("float32")
             return paddle.to_tensor(edges[:, None])  # [N, H, W] -> [N, 1, H, W]
 
@@ -303,6 +309,29 @@ class Layout:
 
         return self.once(("scene", size), make)
 
+    @property
+    def has_sketch(self):
+        """Whether there is a sketch."""
+        return self._sketch is not None
+
+    def sketch(self, size=None):
+        """The sketch, float32 [N, 1, h, w], at feature size (h, w); by default full resolution.
+
+        ValueError if the layout has none.
+        """
+        if not self.has_sketch:
+            raise ValueError(
+                "the layout has no sketch, and this network draws by one; give Layout(..., sketch=...), or items that "
+                "have one: inade_lite.data.sketches.Sketched(dataset)"
+            )
+        size = self._size_or_full(size)
+
+        def make():
+            resized = resize_nearest(self._sketch, size)
+            return paddle.to_tensor(resized[:, None])  # [N, h, w] -> [N, 1, h, w]
+
+        return self.once(("sketch", size), make)
+
     # ---- Coarser instances
 
     def by_class(self):
@@ -316,7 +345,7 @@ class Layout:
             np.minimum.at(lowest, (image, labels), instances)
             owners = lowest[image, labels]  # [N, R]
             merged = _paint_ids(owners, index)
-            return self._with_maps(self._label, merged)
+            return self._with_maps(self._label, merged, self._sketch)
 
         return self.once("by_class", make)
 
@@ -325,7 +354,7 @@ class Layout:
 
         def make():
             zeros = np.zeros_like(self._instance)
-            return self._with_maps(self._label, zeros)
+            return self._with_maps(self._label, zeros, self._sketch)
 
         return self.once("whole", make)
 
@@ -609,15 +638,19 @@ def _border(ids, count, kernel_size):
     return sums[:, None], pixels
 
 
-def _edges(instance):
-    """Layout.edges of instance ids [N, H, W]: bool [N, H, W]."""
-    down = instance[:, 1:] != instance[:, :-1]
-    across = instance[:, :, 1:] != instance[:, :, :-1]
+def instance_edges(instance):
+    """Where one of the 4 neighbors has another id: instance ids [..., H, W] -> bool [..., H, W].
+
+    >>> instance_edges(np.array([[0, 0, 0, 1]])).tolist()
+    [[False, False, True, True]]
+    """
+    down = instance[..., 1:, :] != instance[..., :-1, :]
+    across = instance[..., 1:] != instance[..., :-1]
     edges = np.zeros(instance.shape, bool)
-    edges[:, 1:] |= down
-    edges[:, :-1] |= down
-    edges[:, :, 1:] |= across
-    edges[:, :, :-1] |= across
+    edges[..., 1:, :] |= down
+    edges[..., :-1, :] |= down
+    edges[..., 1:] |= across
+    edges[..., :-1] |= across
     return edges
 
 
@@ -637,6 +670,17 @@ def _integer_map(name, value, single=False):
     if array.ndim != 3 or array.size == 0:
         raise ValueError(f"{name}: expected a non-empty map [N, H, W], got shape {list(array.shape)}")
     return array.astype(np.int64)
+
+
+def _sketch_array(sketch, shape):
+    """A sketch as a float32 ndarray [N, H, W]. ValueError unless it has this shape, and numbers in 0..1."""
+    array = sketch.numpy() if isinstance(sketch, paddle.Tensor) else np.asarray(sketch)
+    if array.shape != shape:
+        raise ValueError(f"sketch: expected the shape of the maps, {list(shape)}, got {list(array.shape)}")
+    array = array.astype(np.float32)
+    if not ((array >= 0) & (array <= 1)).all():
+        raise ValueError("sketch: expected numbers in 0..1, where 1 is a line; divide gray values by 255")
+    return array
 
 
 def _check_range(name, bound, ids, limit, remedy):

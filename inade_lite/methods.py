@@ -159,6 +159,24 @@ class IndependentNoise(INADE):
         return super().forward(x, layout, own)
 
 
+class SketchINADE(INADE):
+    """INADE that merges the layout's sketch, as the original does: see `data.sketches` and INADE's `sketch`.
+
+    >>> import inade_lite as il
+    >>> layout = il.Layout([[[0, 0]]], [[[0, 1]]], num_classes=1, sketch=[[[0.0, 1.0]]])
+    >>> layer = SketchINADE(3, 1, noise_dim=5)
+    >>> list(layer(paddle.ones([1, 3, 1, 2]), layout, il.sample_noise(layout, 5)).shape)
+    [1, 3, 1, 2]
+    """
+
+    def __init__(self, channels, num_classes, noise_dim, norm="instance"):
+        super().__init__(channels, num_classes, noise_dim, norm, sketch=True)
+
+    def forward(self, x, layout, noise):
+        """x [N, C, h, w], a Layout of any size with a sketch, noise [N, I, 2, Z] -> [N, C, h, w]."""
+        return super().forward(x, layout, noise, layout.sketch(x.shape[2:]))
+
+
 # ---- Encoders: what moves the noise to a real image
 
 
@@ -414,7 +432,7 @@ class Method(NamedTuple):
     """A layer that modulates, the generator that it stands in, and the encoder that tells its noise.
 
     title: what tables call it. modulation: called as modulation(channels, num_classes, noise_dim, norm), gives a layer.
-    encoder: a class, or None. generator: a class.
+    encoder: a class, or None. generator: a class. sketch: whether it needs layouts with a sketch.
 
     >>> config = {"noise_dim": 5, "latent_dim": 6, "base_channels": 2, "num_upsamplings": 2, "norm": "instance"}
     >>> METHODS["clade"].new_generator(config, num_classes=2, image_size=8).level is None
@@ -425,6 +443,7 @@ class Method(NamedTuple):
     modulation: Callable
     encoder: Callable | None = InstanceEncoder
     generator: Callable = Generator
+    sketch: bool = False
 
     @property
     def level(self):
@@ -439,7 +458,7 @@ class Method(NamedTuple):
             noise_dim=config["noise_dim"],
             norm=config["norm"],
         )
-        return self.generator(
+        generator = self.generator(
             num_classes,
             image_size,
             config["noise_dim"],
@@ -448,6 +467,8 @@ class Method(NamedTuple):
             config["num_upsamplings"],
             modulation=modulation,
         )
+        generator.sketch = self.sketch
+        return generator
 
     def new_encoder(self, config, generator):
         """The encoder that goes with this generator, or None."""
@@ -474,6 +495,8 @@ METHODS = {
     "no_places": Method("no places", INADE, PatternEncoder),
     "no_strengths": Method("no strengths told", PositionINADE, PriorEncoder),
     "loose_noise": Method("not standardized", PositionINADE, LooseEncoder),
+    # INADE that draws by the lines inside of things, too
+    "inade_sketch": Method("INADE with sketches", SketchINADE, sketch=True),
 }
 
 

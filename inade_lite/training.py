@@ -35,6 +35,8 @@ from .checks import expect_count
 from .config import MAY_CHANGE, TrainConfig
 from .data.batches import augment, batches, collate
 from .data.images import to_uint8
+from .data.sketches import suited
+from .diff_augment import changed_pair, draw_changes
 from .discriminator import MultiscaleDiscriminator
 from .files import csv_text, make_folder, naming, png, write_file
 from .generator import start
@@ -80,9 +82,9 @@ class Trainer:
                 "give Trainer(config, dataset, perceptual=...), or --perceptual on the command line"
             )
         self.config = config
-        self.dataset = dataset
-        self.perceptual = perceptual
         self.method = find_method(config.method)
+        self.dataset = suited(dataset, self.method)
+        self.perceptual = perceptual
         expect_count("num_classes of the data set", dataset.num_classes)
         if hasattr(dataset, "check"):
             dataset.check()
@@ -105,7 +107,7 @@ class Trainer:
         if self.encoder is not None:
             initialize(self.encoder, config.init_gain)
         discriminator = MultiscaleDiscriminator(
-            dataset.num_classes + 1 + 3,  # one-hot classes, edges, colors
+            dataset.num_classes + 1 + self.method.sketch + 3,  # one-hot classes, edges, perhaps a sketch, colors
             config.discriminator_channels,
             config.discriminator_scales,
             config.discriminator_layers,
@@ -119,6 +121,8 @@ class Trainer:
         if items is None:
             count = min(8, len(self.dataset))
             items = [self.dataset[i] for i in range(count)]
+        elif self.method.sketch:
+            items = [self.dataset.complete(item) for item in items]
         if not self.config.crop:
             return items
         cropped = []
@@ -152,7 +156,9 @@ class Trainer:
         self._set_rates()
         real = paddle.to_tensor(batch["image"])  # [N, 3, H, W]
         layout = Layout.of(batch, self.dataset)
-        scene = layout.scene()  # [N, L + 1, H, W]: one-hot classes and edges, what the discriminator sees of the maps
+        scene = layout.scene()  # [N, S, H, W]: one-hot classes and edges, what the discriminator sees of the maps
+        if self.method.sketch:
+            scene = paddle.concat([scene, layout.sketch()], axis=1)
 
         fake, terms = self._generator_step(layout, scene, real)
         if self.config.fresh_fakes:
@@ -168,15 +174,16 @@ class Trainer:
         config = self.config
         known = self._known(len(real))
         fake, params = self._generate(layout, real)
-        fake_pair = paddle.concat([scene, fake], axis=1)  # [N, L + 1 + 3, H, W]
+        changes = draw_changes(len(real), config.diff_augment)
+        fake_pair = changed_pair(scene, fake, changes)  # [N, S + 3, H, W]
         # The generator learns through the discriminator, which does not learn here.
         with frozen(self.discriminator):
             judged = self.discriminator(fake_pair)
 
         terms = {"adversarial": losses.adversarial_loss(judged, config.gan_mode)}
         if known:
-            # The pictures whose noise knows the real ones are to have their features, too.
-            real_pair = paddle.concat([scene[:known], real[:known]], axis=1)
+            # The pictures whose noise knows the real ones are to have their features, too: under the same changes.
+            real_pair = changed_pair(scene[:known], real[:known], changes.first(known))
             with constant(self.discriminator):
                 wanted = self.discriminator(real_pair)
             rebuilt = [[features[:known] for features in scale] for scale in judged]
@@ -224,8 +231,8 @@ class Trainer:
         fake: [N, 3, H, W] without gradients. They are the pictures of the generator's step, unless `fresh_fakes` is
         set. The original always draws new ones, which costs another pass through encoder and generator.
         """
-        fake_pair = paddle.concat([scene, fake], axis=1)
-        real_pair = paddle.concat([scene, real], axis=1)
+        fake_pair = changed_pair(scene, fake, draw_changes(len(fake), self.config.diff_augment))
+        real_pair = changed_pair(scene, real, draw_changes(len(real), self.config.diff_augment))
         # One pass for both: no layer of the discriminator mixes the pictures of a batch.
         outputs = self.discriminator(paddle.concat([fake_pair, real_pair]))
         fake_scores, real_scores = losses.split_batch(outputs)

@@ -21,7 +21,8 @@ def layout(random):
     instance[0, :4], instance[0, 4:8] = np.arange(4).repeat(4), np.arange(2, 6).repeat(4)
     instance[1][instance[1] == COUNT - 1] = 0
     label = np.stack([random.permutation(COUNT)[instance[n]] % CLASSES for n in range(2)])
-    return il.Layout(label, instance, CLASSES, COUNT)
+    sketch = random.integers(0, 2, [2, 16, 16])
+    return il.Layout(label, instance, CLASSES, COUNT, sketch)
 
 
 def randomized(layer):
@@ -254,7 +255,7 @@ def test_every_method_trains_is_saved_and_comes_back(name, tmp_path):
     model = il.load_pretrained(tmp_path / "model.safetensors")
     assert model.generator.level == METHODS[name].level and model.generator.noise_dim == trainer.ema.noise_dim
     assert (model.encoder is None) == (METHODS[name].encoder is None)
-    batch = il.collate([town[0], town[1]])
+    batch = il.collate([trainer.dataset[0], trainer.dataset[1]])
     layout = il.Layout.of(batch, town)
     a, b = (il.sample(net, layout, 5).numpy() for net in (model.generator, trainer.ema))
     np.testing.assert_allclose(a, b, atol=2 / 127.5)

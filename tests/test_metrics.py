@@ -7,6 +7,7 @@ from helpers import TINY
 
 import inade_lite as il
 from inade_lite import metrics
+from inade_lite.data.sketches import Sketched
 from inade_lite.methods import METHODS
 
 TOWN = il.ToyTown("val", 64, length=30)
@@ -300,7 +301,8 @@ def test_rebuilt_kinds_tell_whether_patterns_come_back(kept, monkeypatch):
 def street():
     """A layout of two scenes with two cars or more, and the instance ids of the cars of the first."""
     car = SMALL.class_names.index("car")
-    items = [item for item in (SMALL[i] for i in range(30)) if cars_in(item, car) > 1][:2]
+    town = Sketched(SMALL)
+    items = [item for item in (town[i] for i in range(30)) if cars_in(item, car) > 1][:2]
     batch = il.collate(items)
     layout = il.Layout.of(batch, SMALL)
     return layout, np.unique(items[0]["instance"][items[0]["label"] == car])

@@ -11,13 +11,13 @@ from ..checks import expect_item
 from ..maps import Layout, compact_instances
 from .images import height_width
 
-ARRAYS = ("image", "label", "instance")  # what an item holds besides its name
+ARRAYS = ("image", "label", "instance", "sketch")  # what an item may hold besides its name; the last is optional
 
 
 def collate(items):
     """Items of one size as one batch: image [N, 3, H, W], label and instance [N, H, W], name a list.
 
-    ValueError if the sizes differ, or if one is no item.
+    If the items have a sketch, so has the batch, [N, H, W]. ValueError if the sizes differ, or if one is no item.
 
     >>> import inade_lite as il
     >>> batch = il.collate(list(il.ToyTown("val", 32, length=4)))
@@ -31,7 +31,8 @@ def collate(items):
         raise ValueError(f"the items have the sizes (H, W) {sorted(sizes)}; give the data set an image_size")
     batch = {}
     for key in ARRAYS:
-        batch[key] = np.stack([item[key] for item in items])
+        if all(key in item for item in items):
+            batch[key] = np.stack([item[key] for item in items])
     batch["name"] = [item["name"] for item in items]
     return batch
 
@@ -47,7 +48,7 @@ def augment(item, rng, crop=None, flip=False):
     >>> item["image"].shape
     (3, 48, 32)
     """
-    arrays = {key: item[key] for key in ARRAYS}
+    arrays = {key: item[key] for key in ARRAYS if key in item}
     if crop is not None:
         window = _random_window(arrays["label"].shape, height_width(crop, "crop"), rng)
         arrays = {key: array[window] for key, array in arrays.items()}

@@ -5,8 +5,10 @@
     <root>/<split>/labels/<stem>.png         gray or indexed, 8 bit: the pixel is the class id
     <root>/<split>/instances/<stem>.png      gray, 8 or 16 bit: any ids that tell the instances of a class apart;
                                              without this folder, each class of a picture is one instance
+    <root>/<split>/sketches/<stem>.png       a drawing of the lines inside of things, dark on white; may be left out
 
 An item of a data set is {"image", "label", "instance", "name"}: image float32 [3, H, W] in -1..1, maps int64 [H, W].
+If the folder has drawings, an item has a "sketch", too, see `sketches`.
 Whatever is wrong with a file is a ValueError or FileNotFoundError that names the file, the value and the remedy.
 """
 
@@ -31,8 +33,10 @@ from .images import (
     is_large,
     read_image,
     read_map,
+    read_sketch,
     resize_image,
     resize_map,
+    resize_sketch,
     to_float,
     to_uint8,
 )
@@ -247,7 +251,7 @@ class FileDataset:
     one. If there is an `ignore_index`, its pixels become an extra last class "unlabelled".
 
     files: [(name, image path, label path, instance path or None)]. class_of: int [256], the class id of a stored id, or
-    -1 if label maps must not hold it. unlabelled: the class id of unlabelled pixels, or None.
+    -1 if label maps must not hold it. unlabelled: the class id of unlabelled pixels, or None. sketches: {name: path}.
 
     >>> import tempfile, inade_lite as il
     >>> root = tempfile.mkdtemp()
@@ -260,6 +264,7 @@ class FileDataset:
     image_modes = PHOTO_MODES
     label_modes = ("L", "P")  # a palette's indices are the ids
     instance_modes = ("L", "P", "I;16", "I")
+    sketches = {}
 
     def __init__(self, root, split, image_size=None):
         self.root = Path(root)
@@ -338,7 +343,7 @@ class FileDataset:
     def __getitem__(self, i):
         if not 0 <= i < len(self):
             raise IndexError(f"item {i} of {len(self)} in {self.root / self.split}")
-        image, label, instance, errors = self._read(i)
+        image, label, instance, sketch, errors = self._read(i)
         if errors:
             raise errors[0]
         size = self.image_size or label.shape
@@ -346,11 +351,14 @@ class FileDataset:
         label = resize_map(label, size)
         instance = resize_map(instance, size)
         instance = compact_instances(label, self.merge(label, instance), self.unlabelled)
-        return {"image": to_float(image), "label": label, "instance": instance, "name": self.files[i][0]}
+        item = {"image": to_float(image), "label": label, "instance": instance, "name": self.files[i][0]}
+        if sketch is not None:
+            item["sketch"] = resize_sketch(sketch, size)
+        return item
 
     def _read(self, i):
-        """Image, classes and instance ids of an item at their stored size, and the errors of all its files."""
-        _, image_path, label_path, instance_path = self.files[i]
+        """Image, classes, instance ids and sketch of an item at their stored size, and the errors of all its files."""
+        name, image_path, label_path, instance_path = self.files[i]
         errors = []
 
         def attempt(read, *arguments):
@@ -365,6 +373,9 @@ class FileDataset:
             instance = label
         else:
             instance = attempt(self.read_instance, instance_path)
+        sketch = None
+        if name in self.sketches:
+            sketch = attempt(read_sketch, self.sketches[name])
 
         if not errors:  # all of them could be read
             maps = {label_path: label}
@@ -373,7 +384,9 @@ class FileDataset:
             for path, ids in maps.items():
                 if not self.fits(image, ids):
                     attempt(check_size, path, ids.shape, image.shape)
-        return image, label, instance, errors
+            if sketch is not None:
+                attempt(check_size, self.sketches[name], sketch.shape, label.shape, "its label map")
+        return image, label, instance, sketch, errors
 
     def _read_classes(self, path):
         """Class ids, int16 [H, W]."""
@@ -440,13 +453,19 @@ class FolderDataset(FileDataset):
             splits = sorted(entry.name for entry in self.root.iterdir() if entry.is_dir())
             raise NoSplit(f"there is no split {self.split!r} in {self.root}; its folders: {splits}")
         kinds = [StemFiles(folder / "images", *PHOTOS), StemFiles(folder / "labels", ".png")]
-        has_instances = (folder / "instances").is_dir()
-        if has_instances:
-            kinds.append(StemFiles(folder / "instances", ".png"))
-        files = match(f"{folder}: images, labels, instances must have the same stems", *kinds)
-        if not files:
+        optional = [kind for kind in ("instances", "sketches") if (folder / kind).is_dir()]
+        kinds += [StemFiles(folder / kind, ".png") for kind in optional]
+        matched = match(f"{folder}: {', '.join(('images', 'labels', *optional))} must have the same stems", *kinds)
+        if not matched:
             raise FileNotFoundError(f"{folder} holds no files images/*.png and labels/*.png")
-        return files if has_instances else [(*paths, None) for paths in files]
+        files = []
+        self.sketches = {}
+        for name, image, label, *more in matched:
+            found = dict(zip(optional, more, strict=True))
+            files.append((name, image, label, found.get("instances")))
+            if "sketches" in found:
+                self.sketches[name] = found["sketches"]
+        return files
 
 
 # ---- What is in a data set
@@ -573,8 +592,11 @@ def write_description(root, description):
 
 
 def _write_item(item, folder):
-    """The three files of an item."""
+    """The files of an item: three, or four if it has a sketch."""
     write_maps(folder, item["name"], to_uint8(item["image"]), item["label"], item["instance"], optimize=True)
+    if "sketch" in item:
+        drawing = np.rint(255 * (1 - item["sketch"])).astype(np.uint8)
+        write_file(make_folder(folder / "sketches") / f"{item['name']}.png", png(drawing, optimize=True))
 
 
 def write_maps(folder, name, image, label, instance, optimize=False):

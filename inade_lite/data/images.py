@@ -131,6 +131,18 @@ def read_map(path, modes=("L",)):
     return ids
 
 
+def read_sketch(path):
+    """A drawing, dark on white, as uint8 [H, W]: 255 on a line, 0 on the paper.
+
+    >>> import io
+    >>> from inade_lite.files import png
+    >>> read_sketch(io.BytesIO(png(np.array([[0, 255]], np.uint8)))).tolist()
+    [[255, 0]]
+    """
+    drawing = Image.fromarray(read_image(path)).convert("L")
+    return 255 - np.asarray(drawing)
+
+
 def _remedy_for_map(mode):
     """What to do about a map of that mode."""
     if mode == "P":
@@ -171,6 +183,19 @@ def resize_map(ids, size):
     image = Image.fromarray(ids.astype(np.int32))  # Pillow has no images of 64-bit integers
     resized = image.resize((width, height), Image.Resampling.NEAREST)
     return np.asarray(resized).astype(np.int64)
+
+
+def resize_sketch(sketch, size):
+    """A drawing, uint8 [H, W], at another size (h, w), as float32 in 0..1: the mean, so that no thin line is lost.
+
+    >>> resize_sketch(np.array([[0, 255, 0, 0]], np.uint8), (1, 2)).round(2).tolist()
+    [[0.5, 0.0]]
+    """
+    height, width = size
+    image = Image.fromarray(sketch)
+    if sketch.shape != size:
+        image = image.resize((width, height), Image.Resampling.BOX)
+    return np.asarray(image).astype(np.float32) / 255
 
 
 # ---- Bytes and floats

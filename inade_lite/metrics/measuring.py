@@ -6,6 +6,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ..data.batches import scene_batches
+from ..data.sketches import suited
 from . import distances, judge, lite0
 from .control import changes, locality, rebuilding_errors
 from .diversity import (
@@ -52,6 +53,7 @@ def measure(
     """
     if draw is None:
         draw = from_generator(model.generator, seed)
+        dataset = suited(dataset, model.generator)
     num_classes = dataset.num_classes
     segmenter = judge.load_judge()
     networks = _networks(inception)
@@ -184,7 +186,7 @@ def measure_photos(model, dataset, scenes=64, samples=8, seed=0, inception=None,
     >>> sorted(il.metrics.measure_photos(model, town, 3, 2, progress=False))[-2:]
     ['round_trip', 'spread']
     """
-    dataset = Everything(dataset)
+    dataset = Everything(suited(dataset, model.generator))
     scenes = min(scenes, len(dataset))
     if segmenter is not None and segmenter.num_classes != dataset.num_classes:
         raise ValueError(f"the judge knows {segmenter.num_classes} classes, the data set has {dataset.num_classes}")

@@ -261,8 +261,6 @@ def _find_preset(state, preset):
     missing = [name for name in ("head_0.norm_0.weight", "fc.weight") if name not in state]
     if missing:
         raise ValueError(f"the generator has no {missing[0]}; give the whole state dict")
-    if any("sketch_conv" in name for name in state):
-        raise ValueError("the generator has a sketch branch; `load_original` fills its INADE layers one by one")
     num_classes = len(state["head_0.norm_0.weight"])
     for name, arguments in PRESETS.items():
         if arguments.num_classes == num_classes and preset in (None, name):
@@ -274,7 +272,9 @@ def _find_preset(state, preset):
 def _arguments(state, preset):
     """What the names and shapes of a generator's weights tell about it, as fields of TrainConfig."""
     has_batch_norm = any(name.endswith("running_mean") for name in state)
+    has_sketch = any("sketch_conv" in name for name in state)
     return {
+        "method": "inade_sketch" if has_sketch else "inade",
         "noise_dim": state["head_0.norm_0.fc_noise.weight"].shape[1],
         "latent_dim": state["fc.weight"].shape[1],
         "base_channels": state["head_0.norm_0.weight"].shape[1] // 16,
