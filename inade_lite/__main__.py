@@ -125,6 +125,8 @@ def parser():
     sub.add_argument("--fit", choices=("crop", "stretch"), default="crop", metavar="NAME", help=text)
     text = "give instances without an inside, such as a border's pixels with a neighbor's id, to their neighbors"
     sub.add_argument("--merge-slivers", action="store_true", help=text)
+    text = "with coco and cityscapes: outlines of crowds become unlabelled, not one instance each"
+    sub.add_argument("--drop-crowds", action="store_true", help=text)
     _option(sub, "val", 0.1, "share of the photos, drawn by chance, that go to val", low=0, high=0.9)
     _option(sub, "seed", 0, "seed of that chance", low=0)
 
@@ -135,7 +137,8 @@ def parser():
     sub = command("train", "train", "train a model: a generator, its encoder and a discriminator")
     _data_options(sub, "toy_town", remembered=True)
     _option(sub, "out", "runs/inade", "the folder for losses, previews, checkpoint and model")
-    _option(sub, "steps", 2000, "number of steps to train now; with --resume, in addition to those done", low=1)
+    text = "number of steps to train now, with --resume in addition to those done (default: 2000, or the preset's)"
+    sub.add_argument("--steps", type=reader("steps", 1, ANY | {"low": 1}), metavar="N", help=text)
     text = "steps from one measurement on the val split to the next; the best model is kept; 0 for none"
     _option(sub, "evaluate_every", 0, text, low=0)
     text = "a perceptual loss: vgg19, the paper's, or lite0, whose weights come with make lab; with --lambda_perceptual"
@@ -144,6 +147,8 @@ def parser():
     sub.add_argument("--vgg", metavar="NAME", help=text)
     text = f"the authors' settings for a set: {', '.join(PRESETS)}; with VGG19, see --vgg. What is given goes before"
     sub.add_argument("--preset", choices=PRESETS, metavar="NAME", help=text)
+    text = "tell what the run would take, here and on a V100 and an A100: weights, memory, time; train nothing"
+    sub.add_argument("--dry-run", action="store_true", help=text)
     sub.add_argument(
         "--resume",
         action="store_true",
@@ -205,6 +210,10 @@ def parser():
     return top
 
 
+# How pictures of another shape get their size, as in `data.images.fit`, which cannot be imported without Paddle.
+FITS = ("stretch", "crop", "short")
+FIT = "stretch: all of a picture, whatever its shape; crop: its middle; short: in its shape, for --crop to cut from"
+
 # What --help shows in the place of a value.
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 
@@ -226,6 +235,7 @@ def _model_options(command):
     command.add_argument("--set", choices=SETS, metavar="NAME", help=text)
     text = "size of the pictures in pixels, which must be the model's (default: the model's)"
     command.add_argument("--size", type=height_by_width, metavar="N", help=text)
+    command.add_argument("--fit", choices=FITS, metavar="NAME", help=f"{FIT} (default: that of the model)")
     _option(command, "split", None, "the split that the pictures come from (default: val, or train if there is no val)")
 
 
@@ -260,6 +270,7 @@ def _data_options(command, data, remembered=False):
     add("set", f"the layout of that folder: {', '.join(SETS)}", choices=SETS, metavar="NAME")
     text = "size of the pictures in pixels: a side, or height x width such as 256x512"
     add("size", text, type=height_by_width, metavar="N")
+    add("fit", FIT, choices=FITS, metavar="NAME")
 
 
 def _config_options(command):

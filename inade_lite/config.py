@@ -162,4 +162,11 @@ class TrainConfig:
 MAY_CHANGE = tuple(f.name for f in fields(TrainConfig) if f.metadata["may_change"])
 
 # What stands on the command line for the options beside the settings that are not given.
-DATA_DEFAULTS = {"data": "toy_town", "set": "folder", "size": 64, "perceptual": None, "vgg": None}
+DATA_DEFAULTS = {
+    "data": "toy_town",
+    "set": "folder",
+    "size": 64,
+    "fit": "stretch",
+    "perceptual": None,
+    "vgg": None,
+}

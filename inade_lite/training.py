@@ -106,13 +106,7 @@ class Trainer:
         self.encoder = self.method.new_encoder(asdict(config), self.generator)
         if self.encoder is not None:
             initialize(self.encoder, config.init_gain)
-        discriminator = MultiscaleDiscriminator(
-            dataset.num_classes + 1 + self.method.sketch + 3,  # one-hot classes, edges, perhaps a sketch, colors
-            config.discriminator_channels,
-            config.discriminator_scales,
-            config.discriminator_layers,
-        )
-        self.discriminator = initialize(discriminator, config.init_gain)
+        self.discriminator = initialize(new_discriminator(config, dataset.num_classes), config.init_gain)
         self.optimizer_g = self._adam(config.learning_rate_g, self._parameters("generator", "encoder"))
         self.optimizer_d = self._adam(config.learning_rate_d, self._parameters("discriminator"))
 
@@ -545,6 +539,21 @@ class Trainer:
         self._own_folders.add(folder.resolve())
         # Whole or not at all: a kill must not lose the log.
         write_file(folder / LOSSES, csv_text(self.history).encode())
+
+
+def new_discriminator(config, num_classes):
+    """The discriminator that a TrainConfig describes, for so many classes.
+
+    >>> len(new_discriminator(TrainConfig(discriminator_channels=2), num_classes=3).scales)
+    2
+    """
+    has_sketch = find_method(config.method).sketch
+    return MultiscaleDiscriminator(
+        num_classes + 1 + has_sketch + 3,  # one-hot classes, edges, perhaps a sketch, colors
+        config.discriminator_channels,
+        config.discriminator_scales,
+        config.discriminator_layers,
+    )
 
 
 @contextlib.contextmanager

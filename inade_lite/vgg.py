@@ -24,17 +24,18 @@ class VGGLoss(nn.Layer):
     """(fake, real), both [N, 3, H, W] in -1..1 -> scalar, for Trainer's `perceptual`; the gradient goes to fake alone.
 
     path: VGG19's weights, torchvision's .pth or a .safetensors with the same names (features.0.weight, ...). Without it
-    Paddle downloads its own, 550 MB, once. ValueError names a file that lacks a weight.
+    Paddle downloads its own, 550 MB, once. ValueError names a file that lacks a weight. trained=False: random weights,
+    to tell what the loss takes.
 
     Pictures need sides of 16 pixels or more: the last tap sees one number for each 16x16 of them.
 
     >>> loss = VGGLoss("vgg19.pth")  # doctest: +SKIP
     """
 
-    def __init__(self, path=None):
+    def __init__(self, path=None, trained=True):
         super().__init__()
         # Without classes, the network ends behind its convolutions; the classifier would be 85 % of it.
-        self.features = paddle.vision.models.vgg19(pretrained=path is None, num_classes=0).features
+        self.features = paddle.vision.models.vgg19(pretrained=trained and path is None, num_classes=0).features
         if path is not None:
             _fill(self.features, Path(path))
         self.eval()

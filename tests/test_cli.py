@@ -15,7 +15,7 @@ from PIL import Image
 import inade_lite as il
 from inade_lite import __main__
 from inade_lite.__main__ import main
-from inade_lite.weights.original import training_settings
+from inade_lite.weights.original import SCHEDULES, schedule, training_settings
 from inade_lite.weights.tensors import read_tensors, write_tensors
 
 TINY = " ".join(["--size 32", *(f"--{name} {value}" for name, value in TINY.items())])
@@ -335,6 +335,17 @@ def test_a_preset_is_the_authors_settings_and_what_is_given_goes_before(tmp_path
     assert (config.batch_size, config.lambda_kl) == (4, 0.1)  # those that were given
     assert type(data) is il.CocoStuff and data.image_size == (286, 286)
     assert asked["perceptual"] == ("vgg", "w.pth")
+    # SPADE's schedule: 100 epochs on COCO-Stuff, no fall of the rates.
+    assert (config.decay_from, config.decay_steps) == (100 * len(data) // 4, 0)
+
+
+def test_a_presets_schedule_is_in_steps_of_its_batches():
+    for preset, (epochs, constant) in SCHEDULES.items():
+        steps, decay_from, decay_steps = schedule(preset, 20_210, 16)
+        assert steps * 16 == pytest.approx(epochs * 20_210, abs=16)
+        assert decay_from * 16 == pytest.approx(constant * 20_210, abs=16)
+        assert decay_from + decay_steps == steps
+    assert schedule("deepfashion", 20_210, 16) is None
 
 
 @pytest.mark.parametrize(

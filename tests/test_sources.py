@@ -12,8 +12,8 @@ from inade_lite.__main__ import SOURCES as OFFERED
 from inade_lite.__main__ import main
 from inade_lite.data import sources
 from inade_lite.data.folders import FolderDataset
-from inade_lite.data.images import resize_map
-from inade_lite.data.prepare import fit, prepare
+from inade_lite.data.images import fit, resize_map
+from inade_lite.data.prepare import prepare
 from inade_lite.data.slivers import slivers
 
 HEIGHT, WIDTH = 6, 8
@@ -100,6 +100,54 @@ def test_a_crowd_is_one_instance(tmp_path):
     source = sources.from_coco(tmp_path, coco(tmp_path, [annotation(18, runs(area), 4, iscrowd=1)]))
     label, instance = drawn(source)
     assert label[0] == [2, 0] * 4 and instance.tolist()[0] == [1, 0] * 4
+    assert source.crowds == 1
+
+
+def test_crowds_are_counted_told_and_left_out(tmp_path, capsys):
+    row, column = np.zeros([2, HEIGHT, WIDTH], int)
+    row[0], column[:, 0] = 1, 1
+    outlines = [annotation(17, runs(column), 6), annotation(18, runs(row), 8, iscrowd=1)]
+    told = ["--photos", str(photos(tmp_path, "a")), "--annotations", str(coco(tmp_path, outlines))]
+    for name, more in (("kept", []), ("dropped", ["--drop-crowds"])):
+        main(
+            [
+                "prepare",
+                "--from=coco",
+                *told,
+                "--fit=stretch",
+                "--size=16",
+                "--val=0",
+                f"--out={tmp_path / name}",
+                *more,
+            ]
+        )
+        assert ("1 outlines are of crowds" in capsys.readouterr().out) == (name == "kept")
+    labels = {name: FolderDataset(tmp_path / name, "train") for name in ("kept", "dropped")}
+    names = {name: [data.class_names[k] for k in np.unique(data[0]["label"])] for name, data in labels.items()}
+    assert names == {"kept": ["background", "cat", "dog"], "dropped": ["background", "cat", "unlabelled"]}
+    main(["report", f"--data={tmp_path / 'kept'}", "--size=16", f"--out={tmp_path / 'report'}"])
+    assert "train and val: 1 outlines are of crowds" in capsys.readouterr().out
+
+
+def test_a_crowd_of_the_panoptic_form_and_of_cityscapes(tmp_path):
+    (tmp_path / "panoptic").mkdir()
+    Image.fromarray(np.full([HEIGHT, WIDTH, 3], (9, 0, 0), np.uint8)).save(tmp_path / "panoptic/a.png")
+    segment = {"id": 9, "category_id": 4, "iscrowd": 1}
+    told = {
+        "images": [{"id": 7, "file_name": "a.jpg"}],
+        "annotations": [{"image_id": 7, "file_name": "a.png", "segments_info": [segment]}],
+        "categories": [{"id": 4, "name": "car", "isthing": 1}],
+    }
+    path = write(tmp_path / "panoptic.json", told)
+    street = {"objects": [{"label": "cargroup", "polygon": [[0, 0], [7, 0], [7, 5], [0, 5]]}]}
+    write(tmp_path / "a_gtFine_polygons.json", street)
+    for drop_crowds, wanted in ((False, 1), (True, 255)):
+        for source in (
+            sources.from_coco(tmp_path, path, drop_crowds),
+            sources.from_cityscapes(tmp_path, tmp_path, drop_crowds),
+        ):
+            assert source.crowds == 1
+            assert np.unique(drawn(source)[0]).tolist() == [wanted]
 
 
 def test_coco_panoptic(tmp_path):
@@ -340,3 +388,42 @@ def test_after_merging_no_sliver_is_left_at_the_size_of_the_pictures(tmp_path):
     prepare(source, tmp_path / "out", 20, val=0, merge=True)
     item = FolderDataset(tmp_path / "out", "train")[0]
     assert len(slivers(item["instance"])) == 0 and item["instance"].max() + 1 == len(np.unique(item["instance"]))
+
+
+def test_wide_photos_keep_their_shape_and_squares_are_cut_out(tmp_path, capsys):
+    """A picture that tells its columns: stretched ones would have other steps between them."""
+    wide = np.arange(96, dtype=np.uint8)[None].repeat(32, 0)
+    for split in ("train", "val"):
+        for kind, pixels in {
+            "images": wide,
+            "labels": wide // 48,
+            "instances": wide // 24,
+            "sketches": 255 - wide,
+        }.items():
+            for name in "abc":
+                path = tmp_path / "set" / split / kind / f"{name}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+    write(tmp_path / "set/dataset.json", {"class_names": ["left", "right"]})
+    item = FolderDataset(tmp_path / "set", "train", 32, fit="short")[0]
+    assert item["image"].shape == (3, 32, 96) and item["label"].shape == item["sketch"].shape == (32, 96)
+    middle = FolderDataset(tmp_path / "set", "train", 32, fit="crop")[0]
+    np.testing.assert_array_equal(middle["image"], item["image"][:, :, 32:64])
+    np.testing.assert_array_equal(middle["label"], item["label"][:, 32:64])
+    np.testing.assert_array_equal(middle["sketch"], item["sketch"][:, 32:64])
+    with pytest.raises(ValueError, match="fit='long'.*stretch, crop, short"):
+        FolderDataset(tmp_path / "set", "train", 32, fit="long")
+
+    small = "--base_channels 2 --encoder_channels 2 --discriminator_channels 2 --num_upsamplings 3 --batch_size 2"
+    line = f"train --data {tmp_path}/set --size 32 --fit short {small}"
+    with pytest.raises(SystemExit, match="give --crop"):
+        main(f"{line} --out {tmp_path}/run".split())
+    cropped = f"{line} --crop 32"
+    main(f"{cropped} --steps 2 --out {tmp_path}/whole".split())
+    main(f"{cropped} --steps 1 --out {tmp_path}/run".split())
+    main(f"train --resume --steps 1 --out {tmp_path}/run".split())
+    whole, parts = (il.load_pretrained(tmp_path / name / "model.safetensors") for name in ("whole", "run"))
+    np.testing.assert_array_equal(whole.generator.fc.weight.numpy(), parts.generator.fc.weight.numpy())
+    assert parts.config["fit"] == "short"
+    main(f"reconstruct --model {tmp_path}/run/model.safetensors --out {tmp_path}/rebuilt".split())
+    assert Image.open(tmp_path / "rebuilt/a.png").size == (32, 32)

@@ -27,8 +27,10 @@ from tqdm.contrib.concurrent import thread_map
 from ..files import make_folder, png, read_json, write_file
 from ..maps import compact_instances
 from .images import (
+    FITS,
     PHOTO_MODES,
     PHOTOS,
+    fit,
     height_width,
     is_large,
     read_image,
@@ -57,11 +59,12 @@ class NoSplit(FileNotFoundError):
 
 
 def read_description(path):
-    """The content of a dataset.json, a dict with four keys. A ValueError tells which is missing or wrong.
+    """The content of a dataset.json, a dict with five keys. A ValueError tells which is missing or wrong.
 
     class_names: a list of names. class_colors: a list of [R, G, B] for drawn label maps, by default colors that lie far
     apart. thing_classes: the ids of the classes that have instances, by default none.
     ignore_index: the id of unlabelled pixels in the label maps, or None, as by default.
+    crowds: how many outlines are of several things that nobody told apart, by default none.
 
     >>> from inade_lite.data.sets import CLASSES
     >>> read_description(CLASSES / "celebamask_hq.json")["class_names"][:3]
@@ -80,7 +83,8 @@ def read_description(path):
     expect("class_names", is_right, "a list of 1 to 255 different names")
     count = len(names)
 
-    content = {"class_colors": default_colors(count), "thing_classes": [], "ignore_index": None} | content
+    defaults = {"class_colors": default_colors(count), "thing_classes": [], "ignore_index": None, "crowds": 0}
+    content = defaults | content
     colors = content.get("class_colors")
     is_right = _is_list_of(colors, _is_color) and len(colors) == count
     expect("class_colors", is_right, f"a list of {count} colors [R, G, B], 0 to 255")
@@ -93,6 +97,7 @@ def read_description(path):
     ignored = content.get("ignore_index")
     is_right = ignored is None or _is_integer(ignored, count, 255)
     expect("ignore_index", is_right, f"null or the id of unlabelled pixels, {count} to 255")
+    expect("crowds", _is_integer(content["crowds"], 0, 10**9), "how many outlines are of crowds, 0 or more")
     return content
 
 
@@ -266,7 +271,10 @@ class FileDataset:
     instance_modes = ("L", "P", "I;16", "I")
     sketches = {}
 
-    def __init__(self, root, split, image_size=None):
+    def __init__(self, root, split, image_size=None, fit="stretch"):
+        if fit not in FITS:
+            raise ValueError(f"fit={fit!r}: expected one of {', '.join(FITS)}")
+        self.fit = fit
         self.root = Path(root)
         self.split = split
         self.image_size = None if image_size is None else height_width(image_size)
@@ -282,6 +290,7 @@ class FileDataset:
         colors = list(description["class_colors"])
         self.thing_classes = description["thing_classes"]
         self.ignore_index = description["ignore_index"]
+        self.crowds = description["crowds"]
 
         count = len(self.class_names)
         self.class_of = np.full(256, -1, np.int16)
@@ -347,13 +356,15 @@ class FileDataset:
         if errors:
             raise errors[0]
         size = self.image_size or label.shape
-        image = resize_image(image, size)
-        label = resize_map(label, size)
-        instance = resize_map(instance, size)
+        if self.fit != "stretch":
+            image = resize_image(image, label.shape)  # so that picture and maps are cut alike
+        image = fit(image, size, self.fit, resize_image)
+        label = fit(label, size, self.fit, resize_map)
+        instance = fit(instance, size, self.fit, resize_map)
         instance = compact_instances(label, self.merge(label, instance), self.unlabelled)
         item = {"image": to_float(image), "label": label, "instance": instance, "name": self.files[i][0]}
         if sketch is not None:
-            item["sketch"] = resize_sketch(sketch, size)
+            item["sketch"] = fit(sketch, size, self.fit, resize_sketch)
         return item
 
     def _read(self, i):
@@ -422,6 +433,8 @@ class FileDataset:
 
 class FolderDataset(FileDataset):
     """The data set in `<root>/<split>`; `image_size` (int or (H, W)) resizes its items, None keeps their sizes.
+
+    fit: how pictures of another shape get that size: "stretch", "crop" or "short", see `images.fit`.
 
     Instance ids become 0..I-1, one for each (class, id) pair. If dataset.json names an `ignore_index`, its pixels
     become an extra last class "unlabelled". Missing files are told all at once when the folder is opened, damaged ones
@@ -550,7 +563,7 @@ def write_folder(dataset, root, split, indices=None):
         "thing_classes": list(dataset.thing_classes),
         "ignore_index": None,
     }
-    if (root / "dataset.json").exists() and read_description(root / "dataset.json") != description:
+    if (root / "dataset.json").exists() and read_description(root / "dataset.json") != description | {"crowds": 0}:
         raise ValueError(f"{root}/dataset.json describes other classes; write to another folder")
     if any((root / split).glob("*/*")):
         raise ValueError(f"{root / split} has files already; remove them or write to another folder")

@@ -198,6 +198,34 @@ def resize_sketch(sketch, size):
     return np.asarray(image).astype(np.float32) / 255
 
 
+# How a picture of another shape gets a size.
+FITS = ("stretch", "crop", "short")
+
+
+def fit(array, size, how, resize):
+    """An array [H, W, ...] at a size (h, w).
+
+    how: "stretch" takes all of it, whatever its shape; "crop" the largest part in the middle of the new shape; "short"
+    keeps its shape and all of it, so that the result covers the size, for a crop at a random place.
+    resize: `resize_image`, `resize_map` or `resize_sketch`.
+
+    >>> array = np.arange(8).reshape(2, 4)
+    >>> fit(array, (2, 2), "crop", resize_map).tolist()
+    [[1, 2], [5, 6]]
+    >>> fit(array, (1, 1), "short", resize_map).shape
+    (1, 2)
+    """
+    height, width = array.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    if how == "crop":
+        part = [min(height, round(scale * size[0])), min(width, round(scale * size[1]))]
+        top, left = (height - part[0]) // 2, (width - part[1]) // 2
+        array = array[top : top + part[0], left : left + part[1]]
+    if how == "short":
+        size = (round(height / scale), round(width / scale))
+    return resize(np.ascontiguousarray(array), size)
+
+
 # ---- Bytes and floats
 
 

@@ -7,28 +7,11 @@ from tqdm.contrib.concurrent import thread_map
 
 from ..maps import compact_instances
 from .folders import default_colors, listed, make_split, write_description, write_maps
-from .images import height_width, read_image, resize_image, resize_map
+from .images import fit, height_width, read_image, resize_image, resize_map
 from .slivers import merge_slivers
 from .sources import UNLABELLED
 
 FITS = ("crop", "stretch")
-
-
-def fit(array, size, how, resize):
-    """An array [H, W, ...] at size (h, w): the largest part in the middle of its shape, or all of it, stretched.
-
-    resize: `images.resize_image` or `images.resize_map`.
-
-    >>> fit(np.arange(8).reshape(2, 4), (2, 2), "crop", resize_map).tolist()
-    [[1, 2], [5, 6]]
-    """
-    if how == "crop":
-        height, width = array.shape[:2]
-        scale = min(height / size[0], width / size[1])
-        part = [min(height, round(scale * size[0])), min(width, round(scale * size[1]))]
-        top, left = (height - part[0]) // 2, (width - part[1]) // 2
-        array = array[top : top + part[0], left : left + part[1]]
-    return resize(np.ascontiguousarray(array), size)
 
 
 def prepare(source, out, size, how="crop", val=0.1, seed=0, merge=False):
@@ -73,6 +56,8 @@ def prepare(source, out, size, how="crop", val=0.1, seed=0, merge=False):
         "thing_classes": source.thing_classes,
         "ignore_index": UNLABELLED if len(names) < UNLABELLED else None,
     }
+    if source.crowds:
+        description["crowds"] = source.crowds
     # Last, so that a folder without it was not finished.
     write_description(out, description)
     return {split: splits.count(split) for split in ("train", "val") if split in splits}

@@ -12,6 +12,7 @@ import numpy as np
 
 from .folders import FileDataset, FolderDataset, NoSplit, StemFiles, check_size, listed, match
 from .images import PHOTOS, open_image
+from .toy_town import ToyTown
 
 CLASSES = Path(__file__).parent / "classes"
 
@@ -92,8 +93,8 @@ class Cityscapes(PublishedDataset):
 
     name = "cityscapes"
 
-    def __init__(self, root, split, image_size=None):
-        super().__init__(root, split, image_size)
+    def __init__(self, root, split, image_size=None, fit="stretch"):
+        super().__init__(root, split, image_size, fit)
         self.class_of[255] = self.class_names.index("license plate")  # its id is -1, which 8 bits store as 255
 
     def find_split(self, split):
@@ -154,8 +155,8 @@ class Ade20k(PublishedDataset):
     name = "ade20k"
     splits = {"train": "training", "val": "validation"}
 
-    def __init__(self, root, split, image_size=None, original_labels=False):
-        super().__init__(root, split, image_size)
+    def __init__(self, root, split, image_size=None, fit="stretch", original_labels=False):
+        super().__init__(root, split, image_size, fit)
         if original_labels:
             self._keep_stored_ids()
         else:
@@ -338,3 +339,14 @@ SETS = {
     "celebamask_hq": CelebAMaskHQ,
     "deepfashion": DeepFashion,
 }
+
+
+def open_dataset(data, set_name, split, size, fit="stretch"):
+    """The data set that a command line names: ToyTown, drawn on the fly, or a folder in the layout of a set.
+
+    >>> open_dataset("toy_town", None, "val", 32).image_size
+    (32, 32)
+    """
+    if data == "toy_town":
+        return ToyTown(split, size)
+    return SETS[set_name](data, split, size, fit)

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..maps import instance_edges
 
-# Gray is in 0..1. These find a door and a roof's rows in ToyTown at 64x64, and pass over the grain of its grass.
-SIGMA = 0.7  # of the blur, in pixels
+# Gray is in 0..1. These find a door and a balloon's stripes in ToyTown, and pass over the grain of its trees.
+SIGMA = 0.7 / 64  # of the blur, in units of the height
 LOW = 0.04  # a gradient that goes on a line
 HIGH = 0.08  # a gradient that begins one
 
@@ -36,7 +36,7 @@ def draw_sketch(item, thing_classes=(), sigma=SIGMA, low=LOW, high=HIGH):
     from skimage.feature import canny  # here, because it takes as long to import as all of this package
 
     gray = np.tensordot(LUMINANCE, (item["image"] + 1) / 2, axes=1)  # [3, H, W] -> [H, W]
-    lines = canny(gray, sigma, low, high)
+    lines = canny(gray, sigma * len(gray), low, high)
     inside = ~instance_edges(item["instance"])
     if len(thing_classes):
         inside &= np.isin(item["label"], thing_classes)

@@ -49,6 +49,8 @@ class Scene(NamedTuple):
 class Source(NamedTuple):
     """What `prepare` writes: class names, the ids of things, and scenes.
 
+    crowds: how many outlines are of several things that nobody told apart.
+
     >>> Source(["sky"], [], []).class_names
     ['sky']
     """
@@ -56,6 +58,7 @@ class Source(NamedTuple):
     class_names: list
     thing_classes: list
     scenes: list
+    crowds: int = 0
 
 
 class Shape(NamedTuple):
@@ -169,10 +172,11 @@ def _read_maps(label_path, instance_path=None):
     return draw
 
 
-def from_coco(photos, annotations):
+def from_coco(photos, annotations, drop_crowds=False):
     """COCO's instances_*.json, or panoptic_*.json with the folder of PNGs that has its name.
 
-    A crowd is one instance. Categories keep their order; background, or what the panoptic form leaves unlabelled, is 0.
+    A crowd is one instance, or with drop_crowds unlabelled. Categories keep their order; background, or what the
+    panoptic form leaves unlabelled, is 0.
 
     >>> from inade_lite.data.sources import from_coco
     >>> from_coco("photos", "no_such_file.json")
@@ -187,27 +191,38 @@ def from_coco(photos, annotations):
         of_image = {image["id"]: [] for image in told["images"]}
         for annotation in told["annotations"]:
             of_image[annotation["image_id"]].append(annotation)
+        crowds = sum(map(_crowds_of, told["annotations"]))
         scenes = []
         for image in told["images"]:
             stem = Path(image["file_name"]).stem
-            draw = _draw_coco(annotations, image, of_image[image["id"]], class_of)
+            draw = _draw_coco(annotations, image, of_image[image["id"]], class_of, drop_crowds)
             scenes.append(Scene(stem, Path(photos) / Path(image["file_name"]).name, draw))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{annotations} is not COCO's JSON ({type(error).__name__}: {error})") from error
     things = [class_id for category, class_id in class_of.items() if category not in stuff]
-    return Source(_known([BACKGROUND, *names], annotations), things, scenes)
+    return Source(_known([BACKGROUND, *names], annotations), things, scenes, crowds)
 
 
-def _draw_coco(path, image, found, class_of):
+def _crowds_of(annotation):
+    """How many crowds an annotation has: the panoptic form has one for each picture."""
+    return sum(bool(segment.get("iscrowd")) for segment in annotation.get("segments_info", [annotation]))
+
+
+def _draw_coco(path, image, found, class_of, drop_crowds):
     """The `draw` of an image of COCO's."""
+
+    def class_id(segment):
+        if drop_crowds and segment.get("iscrowd"):
+            return UNLABELLED
+        return class_of[segment["category_id"]]
 
     def draw(height, width):
         if found and "segments_info" in found[0]:
-            return _panoptic(path, found[0], class_of, height, width)
+            return _panoptic(path, found[0], class_id, height, width)
         shapes = []
         for annotation in found:
             area = _coco_area(path, annotation["segmentation"], height, width)
-            shapes.append(Shape(class_of[annotation["category_id"]], area))
+            shapes.append(Shape(class_id(annotation), area))
         largest_first = sorted(shapes, key=lambda shape: -shape.area.sum(dtype=np.int64))
         return paint(largest_first, height, width)
 
@@ -244,7 +259,7 @@ def _coco_area(path, segmentation, height, width):
     return mask.decode(segmentation).astype(bool)
 
 
-def _panoptic(path, annotation, class_of, height, width):
+def _panoptic(path, annotation, class_id, height, width):
     """Maps of the panoptic form: the segment of a pixel is red + 256 green + 65536 blue."""
     png = Path(path).with_suffix("") / annotation["file_name"]
     image = open_image(png, ["RGB"], lambda mode: "the segments are colors", as_shown=False)
@@ -253,7 +268,7 @@ def _panoptic(path, annotation, class_of, height, width):
     segments = colors @ (1, 256, 65536)
     label = np.zeros([height, width], np.uint8)
     for segment in annotation["segments_info"]:
-        label[segments == segment["id"]] = class_of[segment["category_id"]]
+        label[segments == segment["id"]] = class_id(segment)
     return label, segments
 
 
@@ -374,8 +389,10 @@ def from_voc(photos, annotations):
     return Source(list(VOC_CLASSES), list(range(1, len(VOC_CLASSES))), scenes)
 
 
-def from_cityscapes(photos, annotations):
+def from_cityscapes(photos, annotations, drop_crowds=False):
     """*_polygons.json, each with a photo of the same stem before its endings; a label ending in "group" is a crowd.
+
+    A crowd is one instance, or with drop_crowds unlabelled.
 
     >>> from inade_lite.data.sources import from_cityscapes
     >>> from_cityscapes("no_such_folder", "no_such_folder")
@@ -387,10 +404,12 @@ def from_cityscapes(photos, annotations):
         raise FileNotFoundError(f"{annotations} holds no *_polygons.json")
     told = {path: _object(path, "objects") for path in paths}
     try:
-        labels = {_ungrouped(thing["label"]) for content in told.values() for thing in content["objects"]}
+        all_labels = [thing["label"] for content in told.values() for thing in content["objects"]]
+        labels = {_ungrouped(label) for label in all_labels}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{annotations}: an object has no label ({error})") from error
     names = [BACKGROUND, *sorted(labels - {BACKGROUND})]
+    crowds = sum(label != _ungrouped(label) for label in all_labels)
     pictures = {}
     for path in sorted(Path(photos).rglob("*")):
         if path.suffix.lower() in PHOTOS:
@@ -402,13 +421,15 @@ def from_cityscapes(photos, annotations):
         def draw(height, width):
             shapes = []
             for thing in told[path]["objects"]:
+                name = _ungrouped(thing["label"])
+                is_dropped = drop_crowds and name != thing["label"]
                 outline = _polygon(thing.get("polygon"), path)
-                shapes.append(Shape(names.index(_ungrouped(thing["label"])), [outline]))
+                shapes.append(Shape(UNLABELLED if is_dropped else names.index(name), [outline]))
             return paint(shapes, height, width)
 
         return Scene(stem, pictures.get(stem, Path(photos) / f"{stem}.png"), draw)
 
-    return Source(_known(names, annotations), list(range(1, len(names))), [scene(path) for path in paths])
+    return Source(_known(names, annotations), list(range(1, len(names))), [scene(path) for path in paths], crowds)
 
 
 def _ungrouped(label):

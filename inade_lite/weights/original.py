@@ -147,6 +147,10 @@ PRESETS = {
     "coco_stuff": Preset(182 + 1, (256, 256)),
 }
 
+# (epochs, of which with constant learning rates): the schedule of SPADE's paper (Park et al., CVPR 2019), on which the
+# authors build. It has no faces and no fashion.
+SCHEDULES = {"ade20k": (200, 100), "cityscapes": (200, 100), "coco_stuff": (100, 100)}
+
 # Pictures that are resized to 286x286 and cut to 256x256 at a random place; the others are resized alone.
 CROPPED = ("ade20k", "celebamask_hq", "coco_stuff")
 
@@ -154,8 +158,8 @@ CROPPED = ("ade20k", "celebamask_hq", "coco_stuff")
 def training_settings(preset):
     """(fields of TrainConfig, size of the pictures) with which the authors trained on a set: widths, losses, rates.
 
-    Not among them are the number of steps, the batch size and the length of the decay; they depend on the machine. Our
-    averaged generator stays, which they did not have.
+    Not among them are the batch size and what depends on it, see `schedule`. Our averaged generator stays, which they
+    did not have.
 
     >>> settings, size = training_settings("coco_stuff")
     >>> size, settings["crop"], settings["learning_rate_d"]
@@ -185,6 +189,20 @@ def training_settings(preset):
         settings["crop"] = size[0]
         size = (286, 286)
     return settings, size
+
+
+def schedule(preset, pictures, batch_size):
+    """(steps, decay_from, decay_steps) of SCHEDULES with so many pictures, or None for a set that it does not have.
+
+    >>> schedule("cityscapes", pictures=2975, batch_size=8)
+    (74375, 37187, 37188)
+    """
+    if preset not in SCHEDULES:
+        return None
+    epochs, constant = SCHEDULES[preset]
+    steps = epochs * pictures // batch_size
+    decay_from = constant * pictures // batch_size
+    return steps, decay_from, steps - decay_from
 
 
 # By these entries their checkpoints are told apart.
