@@ -265,6 +265,8 @@ def _settle_data(options):
 def _resume_command(options, steps):
     """The command line that goes on with a run that was stopped, for so many more steps."""
     words = ["python", "-m", "inade_lite", "train", "--resume", "--out", str(options.out), "--steps", str(steps)]
+    if options.evaluate_every:
+        words += ["--evaluate_every", str(options.evaluate_every)]
     return shlex.join(words)
 
 

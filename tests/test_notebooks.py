@@ -219,7 +219,8 @@ def test_its_links_lead_somewhere(row):
 @every_notebook
 def test_it_imports_only_what_requirements_name(row):
     named = re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)
-    known = {"inade_lite", "paddle", "PIL", "IPython", *named} | sys.stdlib_module_names  # ipywidgets brings IPython
+    assert {"pillow", "scikit-image", "ipywidgets"} <= set(named)  # of PIL, skimage and IPython
+    known = {"inade_lite", "paddle", "PIL", "skimage", "IPython", *named} | sys.stdlib_module_names
     for cell in code_cells(row):
         for line in re.findall(r"^(?:import|from) .+$", cell.source, re.MULTILINE):
             modules = line.split(" import ")[0].removeprefix("from ").removeprefix("import ").split(",")
