@@ -145,24 +145,24 @@ def few():
 
     >>> from experiments.tries import few
     >>> list(few())[:2]
-    ['few.16.none', 'few.16.all']
+    ['few.16.none', 'few.16.geometry']
     """
     found = {}
     for scenes in (16, 100, 1000):
-        for policy in ("none", "all"):
+        for policy in ("none", "geometry", "all"):
             fields = settings("inade", diff_augment=policy)
             found[f"few.{scenes}.{policy}"] = Run(fields, scenes=scenes)
     return found
 
 
 def sketches():
-    """INADE that draws by sketches, too, {name: Run}; inade_0 and inade_1 are the same without.
+    """INADE that draws by sketches, too, {name: Run}; inade_0 is the same without.
 
     >>> from experiments.tries import sketches
     >>> list(sketches())
-    ['sketch.0', 'sketch.1']
+    ['sketch.0']
     """
-    return {f"sketch.{seed}": Run(settings("inade_sketch", seed)) for seed in range(2)}
+    return {"sketch.0": Run(settings("inade_sketch"))}
 
 
 # What is compared beside the table.

@@ -122,8 +122,9 @@ class TrainConfig:
     )
     diff_augment: str = setting(
         "none",
-        "change what the discriminator sees at random, for sets of few pictures: none, color, translation, cutout, all",
-        words=("none", "color", "translation", "cutout", "all"),
+        "change what the discriminator sees, for sets of few pictures: none, color, translation, cutout, geometry (the "
+        "two before it), all",
+        words=("none", "color", "translation", "cutout", "geometry", "all"),
     )
     flip: bool = setting(False, "mirror half of the pictures, as the paper does")
     workers: int = setting(

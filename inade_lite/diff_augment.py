@@ -22,6 +22,7 @@ POLICIES = {
     "color": ("color",),
     "translation": ("translation",),
     "cutout": ("cutout",),
+    "geometry": ("translation", "cutout"),
     "all": ("color", "translation", "cutout"),
 }
 

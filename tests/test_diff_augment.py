@@ -86,8 +86,13 @@ def test_each_policy_draws_what_it_names():
     }
     color = {"brightness", "saturation", "contrast"}
     assert drawn == {
-        "none": set(), "color": color, "translation": {"shift"}, "cutout": {"hole"}, "all": color | {"shift", "hole"},
-    }  # fmt: skip
+        "none": set(),
+        "color": color,
+        "translation": {"shift"},
+        "cutout": {"hole"},
+        "geometry": {"shift", "hole"},
+        "all": color | {"shift", "hole"},
+    }
     changes = draw_changes(2000)
     for name, low, high in (
         ("brightness", -0.5, 0.5),
