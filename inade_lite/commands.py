@@ -130,7 +130,7 @@ def train(options):
             given[field.name] = getattr(options, field.name)
     if options.preset:
         given = _preset(options) | given
-    if not options.resume:
+    if not options.resume and not options.dry_run:
         training.refuse_a_run(options.out)
     _settle_data(options)
     if options.fit == "short" and not options.resume and not given.get("crop"):

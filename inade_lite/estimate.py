@@ -200,7 +200,7 @@ def count_weights(network):
 
 
 def probe(config, source, batch, shrink, as_on_gpu):
-    """A Probe of a fresh process with batches of so many pictures. RuntimeError tells what it said if it fails."""
+    """A Probe of a fresh process with batches of so many pictures. ValueError tells what it said if it fails."""
     told = {
         "config": asdict(replace(config, batch_size=batch, workers=0)),
         "source": source,
@@ -213,7 +213,8 @@ def probe(config, source, batch, shrink, as_on_gpu):
     command = [sys.executable, "-m", "inade_lite.estimate", json.dumps(told)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"a step failed with {batch} pictures: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or ["it was stopped from outside, maybe for want of memory"]
+        raise ValueError(f"a step with {batch} pictures failed: {said[-1]}")
     return Probe(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -122,8 +122,11 @@ def test_it_tells_and_trains_nothing(tmp_path, monkeypatch, capsys):
     assert "generator 1,234,567" in printed and "3,600 steps of 4 pictures" in printed
     assert "this machine           1.2       0.500      0.50" in printed
     assert not (tmp_path / "run").exists()
-    ((config, source),) = asked
+    config, source = asked[0]
     assert config.crop == 16 and source["size"] == 32
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/model.safetensors").touch()
+    main(f"train --dry-run --size 32 --steps 3600 --out {tmp_path / 'run'}".split())  # it would not be overwritten
     with pytest.raises(SystemExit, match="--dry-run tells what a new run takes"):
         main(f"train --dry-run --resume --out {tmp_path / 'run'}".split())
 
@@ -132,7 +135,7 @@ def test_a_step_that_fails_is_told(monkeypatch):
     monkeypatch.setattr(estimate.kernels, "COPIES", "many")  # no number, so that the process cannot begin
     with pytest.raises(TypeError):
         estimate.probe(il.TrainConfig(**TINY), SOURCE, 1, 1, False)
-    with pytest.raises(RuntimeError, match="a step failed with 1 pictures: .*no_such"):
+    with pytest.raises(ValueError, match="a step with 1 pictures failed: .*no_such"):
         estimate.probe(il.TrainConfig(**TINY), SOURCE | {"data": "no_such"}, 1, 1, True)
 
 
