@@ -1,6 +1,6 @@
 """How far `train --dry-run` is off: what it says of three sizes, and what a step with the whole batch takes.
 
-    python -m experiments.costs          measure all, write data/results/costs.json
+    python -m experiments.costs          measure all, write data/results/studies/costs.json
 
 Half an hour, and up to 14 GB. Times are worth something on a quiet machine only; memory is the same on any.
 """
@@ -17,7 +17,7 @@ from inade_lite.setup.runtime import cpu_model
 
 from .runs import RESULTS, write_record
 
-PATH = RESULTS / "costs.json"
+PATH = RESULTS / "studies/costs.json"
 
 WIDE = {
     "noise_dim": 64,

@@ -113,11 +113,11 @@ class Cost(NamedTuple):
 def estimate(config, source, progress=True):
     """({network: weights}, [Cost]): of this machine, and of the cards of `CARDS`.
 
-    config: a TrainConfig. source: what `open_dataset` takes, and "perceptual", a dict.
+    config: a TrainConfig. source: which data and which perceptual loss, a dict like DATA_DEFAULTS.
 
+    >>> from inade_lite.config import DATA_DEFAULTS
     >>> config = TrainConfig(base_channels=2, encoder_channels=2, discriminator_channels=2, num_upsamplings=3)
-    >>> source = {"data": "toy_town", "set": "folder", "size": 32, "fit": "stretch", "perceptual": None}
-    >>> parameters, costs = estimate(config, source, progress=False)
+    >>> parameters, costs = estimate(config, DATA_DEFAULTS | {"size": 32}, progress=False)
     >>> list(parameters), [cost.where for cost in costs]
     (['generator', 'encoder', 'discriminator'], ['this machine', 'V100, 16 or 32 GB', 'A100, 40 or 80 GB'])
     """
@@ -181,7 +181,13 @@ def picture_size(config, source):
 
 
 def weights(config, source):
-    """{network: number of its weights}, of the size of the run."""
+    """{network: number of its weights}, of the size of the run.
+
+    >>> from inade_lite.config import DATA_DEFAULTS
+    >>> config = TrainConfig(base_channels=2, encoder_channels=2, discriminator_channels=2, num_upsamplings=3)
+    >>> list(weights(config, DATA_DEFAULTS | {"size": 32}))
+    ['generator', 'encoder', 'discriminator']
+    """
     items = few_items(config, source, 1)
     method = find_method(config.method)
     generator = method.new_generator(asdict(config), items.num_classes, picture_size(config, source))
@@ -200,7 +206,13 @@ def count_weights(network):
 
 
 def probe(config, source, batch, shrink, as_on_gpu):
-    """A Probe of a fresh process with batches of so many pictures. ValueError tells what it said if it fails."""
+    """A Probe of a fresh process with batches of so many pictures. ValueError tells what it said if it fails.
+
+    >>> from inade_lite.config import DATA_DEFAULTS
+    >>> probe(TrainConfig(), DATA_DEFAULTS | {"data": "no_such_folder"}, 2, 1, False)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: a step with 2 pictures failed: ...
+    """
     told = {
         "config": asdict(replace(config, batch_size=batch, workers=0)),
         "source": source,
@@ -238,7 +250,12 @@ class Items(list):
 
 
 def few_items(config, source, count, shrink=1):
-    """So many items of the data set, cut as in training, then every `shrink`-th row and column of them."""
+    """So many items of the data set, cut as in training, then every `shrink`-th row and column of them.
+
+    >>> from inade_lite.config import DATA_DEFAULTS
+    >>> few_items(TrainConfig(), DATA_DEFAULTS | {"size": 32}, count=1, shrink=2)[0]["image"].shape
+    (3, 16, 16)
+    """
     dataset = open_dataset(source["data"], source["set"], "train", source["size"], source["fit"])
     items = Items([], dataset)
     for k in range(count):
@@ -253,7 +270,14 @@ def few_items(config, source, count, shrink=1):
 
 
 def take(told):
-    """What a Probe has, as a dict: a few steps as `probe` tells them."""
+    """What a Probe has, as a dict: a few steps as `probe` tells them.
+
+    >>> from inade_lite.config import DATA_DEFAULTS
+    >>> config = TrainConfig(base_channels=2, encoder_channels=2, num_upsamplings=3, batch_size=2)
+    >>> source = DATA_DEFAULTS | {"size": 32}
+    >>> sorted(take({"config": asdict(config), "source": source, "shrink": 1, "copies": kernels.COPIES}))[:2]
+    ['calls', 'memory']
+    """
     config = TrainConfig(**told["config"])
     kernels.COPIES = told["copies"]
     items = few_items(config, told["source"], config.batch_size, told["shrink"])
@@ -303,7 +327,12 @@ def count_operations(network, operations):
 
 
 def peaks():
-    """The peak of this process's memory, and that of Paddle's tensors, in GB. On a GPU both are the card's."""
+    """The peak of this process's memory, and that of Paddle's tensors, in GB. On a GPU both are the card's.
+
+    >>> memory, tensors = peaks()
+    >>> memory > 0
+    True
+    """
     if runtime.device() == "gpu":
         return paddle.device.cuda.max_memory_reserved() / GB, paddle.device.cuda.max_memory_allocated() / GB
     tensors = core.host_memory_stat_peak_value("Allocated", 0) / GB
