@@ -2,7 +2,7 @@
 
     python -m experiments.costs          measure all, write data/results/studies/costs.json
 
-Half an hour, and up to 14 GB. Times are worth something on a quiet machine only; memory is the same on any.
+Four minutes, and up to 14 GB. Times are worth something on a quiet machine only; memory is the same on any.
 """
 
 import json
